@@ -70,10 +70,13 @@ def _list(text: str) -> list[str]:
 
 
 def _addresses(text: str) -> list[str]:
-    parts = _list(text)
-    if any(not re.fullmatch(r"[^@\s]+@[^@\s]+", part) for part in parts):
+    return [_address(part) for part in _list(text)]
+
+
+def _address(text: str) -> str:
+    if not re.fullmatch(r"[^@\s,]+@[^@\s,]+", text):
         raise ValueError(text)
-    return parts
+    return text
 
 
 def _url(*schemes: str) -> Callable[[str], str]:
@@ -87,6 +90,10 @@ def _url(*schemes: str) -> Callable[[str], str]:
 
 
 _sql_url = _url("sqlite", "postgresql", "postgres", "postgresql+psycopg")
+_storage_url = _url(
+    "database", "memory", "redis", "rediss", "redis+sentinel", "redis+cluster", "redis+unix",
+    "memcached", "mongodb", "mongodb+srv",
+)  # fmt: skip
 _SQL_URLS = "a SQLAlchemy address such as sqlite:////var/lib/app.db or postgresql://user@host/name"
 
 SETTINGS: tuple[Setting, ...] = (
@@ -115,14 +122,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("SMTP_PASSWORD", str, "", "a password", secret=True),
     Setting("SMTP_STARTTLS", _boolean, False, "true or false"),
     Setting("SMTP_TIMEOUT", _integer(1, 300), 10, "seconds, 1 to 300"),
-    Setting("MAIL_FROM", _addresses, ["glasshouse@localhost"], "one e-mail address"),
+    Setting("MAIL_FROM", _address, "glasshouse@localhost", "one e-mail address"),
     Setting("SENTRY_DSN", str, "", "a Sentry DSN, empty for off", secret=True),
     Setting("SENTRY_TRACES_SAMPLE_RATE", _fraction, 0.0, "a number from 0 to 1"),
     Setting("METRICS_TOKEN", str, "", "a token, empty for none", secret=True),
     Setting("PUBLIC_URL", _url("http", "https"), "", "an address such as https://items.example.org"),
     Setting("TRUSTED_PROXIES", _integer(0, 10), 0, "the number of proxies in front, 0 to 10"),
     Setting("TRUSTED_HOSTS", _list, [], "host names, separated by commas, empty for any"),
-    Setting("RATE_LIMIT_STORAGE_URL", str, "database://", "database:// or a limits storage address",
+    Setting("RATE_LIMIT_STORAGE_URL", _storage_url, "database://",
+            "database://, memory:// or the address of a redis, memcached or mongodb server",
             secret=True),
     Setting("SCHEDULER_ENABLED", _boolean, None, "true or false"),
     Setting("RELEASE", str, None, "a version"),
@@ -155,7 +163,7 @@ _NAMES = {setting.name for setting in SETTINGS}
 
 
 def _parsed(setting: Setting, value: Any) -> Any:
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value.strip()):
         return setting.default
     if not isinstance(value, str):
         return value
@@ -176,7 +184,6 @@ def _fill_defaults(config: dict[str, Any]) -> None:
     if config["SCHEDULER_ENABLED"] is None:
         config["SCHEDULER_ENABLED"] = config["APP_ENV"] != "testing"
     config["RELEASE"] = config["RELEASE"] or VERSION
-    config["MAIL_FROM"] = config["MAIL_FROM"][0]
     if config["SECRET_KEY"] is None and config["APP_ENV"] != "production":
         config["SECRET_KEY"] = _development_key(INSTANCE / "secret_key")
 
@@ -232,16 +239,25 @@ def _check_production(config: dict[str, Any], environ: Mapping[str, str]) -> Non
         raise ConfigError("FLASK_DEBUG: debug mode is not allowed in production; unset it.")
 
 
+def _engine_options(url: str) -> dict[str, bool]:
+    return {
+        # Parameters may hold passwords: keep them out of exception texts and logs.
+        "hide_parameters": True,
+        # A restarted server costs no request; a SQLite file does not restart.
+        "pool_pre_ping": not url.startswith("sqlite"),
+    }
+
+
 def _flask_keys(config: dict[str, Any]) -> dict[str, Any]:
     production = config["APP_ENV"] == "production"
-    # Parameters may hold passwords: keep them out of exception texts and logs.
-    engine = {"hide_parameters": True}
     return {
         "TESTING": config["APP_ENV"] == "testing",
         "TRUSTED_HOSTS": config["TRUSTED_HOSTS"] or None,
         "SQLALCHEMY_DATABASE_URI": config["DATABASE_URL"],
-        "SQLALCHEMY_BINDS": {"logs": {"url": config["LOG_STORE_URL"], **engine}},
-        "SQLALCHEMY_ENGINE_OPTIONS": engine,
+        "SQLALCHEMY_BINDS": {
+            "logs": {"url": config["LOG_STORE_URL"], **_engine_options(config["LOG_STORE_URL"])}
+        },
+        "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(config["DATABASE_URL"]),
         "MAX_CONTENT_LENGTH": config["UPLOAD_MAX_BYTES"] + 65_536,
         "SESSION_COOKIE_SECURE": production,
         "SESSION_COOKIE_HTTPONLY": True,
@@ -255,4 +271,6 @@ def _flask_keys(config: dict[str, Any]) -> dict[str, Any]:
         "RATELIMIT_STORAGE_URI": config["RATE_LIMIT_STORAGE_URL"],
         "RATELIMIT_ENABLED": config["APP_ENV"] != "testing",
         "WTF_CSRF_TIME_LIMIT": None,
+        # The token is the proof; a program that sends it should not need a Referer as well.
+        "WTF_CSRF_SSL_STRICT": False,
     }

@@ -1,0 +1,205 @@
+import logging
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import make_url
+
+from app import create_app, db
+from app.models.user import ADMIN
+from tests.helpers import PASSWORD, SECRET_KEY, Account, Server, free_port, missing, serving
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "settings(**names): settings of the app under test")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep a developer's own settings out of the tests."""
+    monkeypatch.setenv("APP_ENV", "testing")
+    for name in ("DATABASE_URL", "LOG_STORE_URL", "LOG_DIR", "LOG_LEVEL", "SENTRY_DSN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def make_app(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+    """Return a function that makes an app, with its tables, from settings."""
+    made: list[Flask] = []
+
+    def make(**settings: Any) -> Flask:
+        app = create_app({
+            "APP_ENV": "testing",
+            "SECRET_KEY": SECRET_KEY,
+            "DATABASE_URL": f"sqlite:///{tmp_path / 'app.db'}",
+            "LOG_DIR": str(tmp_path / "logs"),
+            "UPLOAD_FOLDER": str(tmp_path / "uploads"),
+            "WTF_CSRF_ENABLED": False,
+            **settings,
+        })  # fmt: skip
+        made.append(app)
+        with app.app_context():
+            db.create_all(None)
+            db.create_all("logs")
+        return app
+
+    yield make
+    for app in made:
+        with app.app_context():
+            db.session.remove()
+            for engine in db.engines.values():
+                engine.dispose()
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if type(handler).__module__.startswith("app."):
+            root.removeHandler(handler)
+            handler.close()
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask], request: pytest.FixtureRequest) -> Flask:
+    """An app on SQLite, changed by `@pytest.mark.settings(NAME=value)`."""
+    marker = request.node.get_closest_marker("settings")
+    return make_app(**(marker.kwargs if marker else {}))
+
+
+@pytest.fixture
+def app_context(app: Flask) -> Iterator[Flask]:
+    with app.app_context():
+        yield app
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    # As in production: an exception becomes the 500 page.
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    return app.test_client()
+
+
+def make_account(app: Flask, email: str, role: str = "user") -> Account:
+    from app.services import user_service
+
+    with app.app_context():
+        user = user_service.create_user(email=email, password=PASSWORD, role=role)
+        return Account(user.id, user.email, PASSWORD)
+
+
+@pytest.fixture
+def user(app: Flask) -> Account:
+    return make_account(app, "user@example.com")
+
+
+@pytest.fixture
+def other_user(app: Flask) -> Account:
+    return make_account(app, "other@example.com")
+
+
+@pytest.fixture
+def admin(app: Flask) -> Account:
+    return make_account(app, "admin@example.com", ADMIN)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Return a function that starts a real gunicorn; all of them end with the test."""
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+
+        def start(
+            workers: int = 2, env: dict[str, str] | None = None, name: str = "site"
+        ) -> Server:
+            return stack.enter_context(serving(tmp_path / name, workers=workers, env=env))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL server; its address without a database."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    on_path = shutil.which("initdb")
+    if not found and not on_path:
+        missing("PostgreSQL", "postgresql")
+    programs = found[-1].parent if found else Path(str(on_path)).parent
+    # The server refuses to run as root, and its folder must be its own.
+    folder = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())
+    as_postgres: list[str] = []
+    if Path("/proc/self").owner() == "root":
+        shutil.chown(folder, "postgres")
+        as_postgres = ["runuser", "-u", "postgres", "--"]
+    data, port = folder / "data", free_port()
+    init = ["initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
+    subprocess.run(
+        [*as_postgres, programs / init[0], *init[1:], "--no-locale", "--no-sync"],
+        check=True, capture_output=True, cwd=folder,
+    )  # fmt: skip
+    options = (
+        f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c fsync=off -c max_connections=200"
+    )
+    control = [*as_postgres, programs / "pg_ctl", "-D", data, "-w"]
+    subprocess.run(
+        [*control, "-o", options, "-l", folder / "log", "start"],
+        check=True, stdout=subprocess.DEVNULL, cwd=folder,
+    )  # fmt: skip
+    try:
+        yield f"postgresql://postgres@127.0.0.1:{port}"
+    finally:
+        subprocess.run([*control, "-m", "immediate", "stop"], check=False, capture_output=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """A fresh, empty PostgreSQL database."""
+    name = f"test_{free_port()}"
+    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield f"{postgres_server}/{name}"
+    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'app.db'}"
+    url = make_url(request.getfixturevalue("postgres_url"))
+    return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+class Mailbox:
+    """Keep what a real SMTP server receives."""
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+        self.host = "127.0.0.1"
+        self.port = 0
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+        from email import message_from_bytes, policy
+
+        self.messages.append(message_from_bytes(envelope.content, policy=policy.default))
+        return "250 OK"
+
+
+@pytest.fixture
+def smtp_server() -> Iterator[Mailbox]:
+    """A real SMTP server on loopback, with `host`, `port` and the `messages` it took."""
+    from aiosmtpd.controller import Controller
+
+    mailbox = Mailbox()
+    controller = Controller(mailbox, hostname=mailbox.host, port=free_port())
+    controller.start()
+    mailbox.port = controller.port
+    try:
+        yield mailbox
+    finally:
+        controller.stop()
