@@ -1,0 +1,1 @@
+"""What makes the application explain itself; knows no blueprint."""

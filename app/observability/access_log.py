@@ -1,0 +1,150 @@
+"""One canonical record per request, written before the last byte of the answer."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask, Response, current_app, g, request
+
+from app.observability import log_context, query_timer
+from app.observability.events import record_event
+from app.observability.log_redaction import use_request_secrets
+from app.observability.request_secrets import RequestSecrets
+
+# Probes, scrapes and static files come in numbers and say nothing while they succeed; the
+# request metrics count them.
+_QUIET = ("health.", "metrics", "static", "bootstrap.static", "favicon")
+_USER_AGENT_LENGTH = 200
+
+
+@dataclass
+class _Access:
+    started: float = field(default_factory=time.perf_counter)
+    # Set as soon as the record is written or is a stream's own business: if another hook
+    # raises, Flask runs the hooks again.
+    settled: bool = False
+
+
+def init_app(app: Flask) -> None:
+    """Record each request; comes before every hook that can fail, so that it sees its answer."""
+    app.before_request(_begin)
+    app.after_request(_record)
+    app.teardown_request(_record_propagated)
+
+
+def _begin() -> None:
+    g.access = _Access()
+    g.query_stats = query_timer.start()
+
+
+def _record(response: Response) -> Response:
+    access: _Access | None = g.get("access")
+    if access is None or access.settled:
+        return response
+    access.settled = True
+    if response.status_code < 400 and (request.endpoint or "").startswith(_QUIET):
+        return response
+    fields = _fields(response.status_code)
+    if response.is_streamed and not response.direct_passthrough:
+        response.response = _RecordedStream(response, access, fields, g.query_stats)
+    else:
+        _write(access, fields, g.query_stats)
+    return response
+
+
+def _record_propagated(exc: BaseException | None) -> None:
+    # In debug mode and under TESTING an exception leaves Flask without an answer.
+    access: _Access | None = g.pop("access", None)
+    stats = g.pop("query_stats", None)
+    if exc is not None and access is not None and not access.settled:
+        _write(access, _fields(500), stats)
+    query_timer.stop()
+
+
+class _RecordedStream:
+    """A streamed body that is recorded at its end, or when the client goes before that.
+
+    Not a generator: closing one that was never started, as for HEAD, would record nothing.
+    """
+
+    def __init__(
+        self,
+        response: Response,
+        access: _Access,
+        fields: dict[str, Any],
+        stats: query_timer.QueryStats,
+    ) -> None:
+        self._body: Any = response.response
+        self._chunks = iter(self._body)
+        # With a length that the client was told, its last byte can come before the stream's end.
+        self._missing = response.content_length
+        # Nobody asks for the body of an answer that has none.
+        self._outcome = "success" if request.method == "HEAD" else "aborted"
+        self._write: Any = lambda outcome: _write(access, {**fields, "outcome": outcome}, stats)
+        self._stats = stats
+        self._bound = log_context.current()
+        self._secrets = RequestSecrets(request._get_current_object())  # type: ignore[attr-defined]
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        with self._as_in_the_request():
+            try:
+                chunk = next(self._chunks)
+            except StopIteration:
+                self._record("success")
+                raise
+            if self._missing is not None:
+                self._missing -= len(chunk)
+                if self._missing <= 0:
+                    self._record("success")
+            return chunk
+
+    def close(self) -> None:
+        with self._as_in_the_request():
+            self._record(self._outcome)
+            if close := getattr(self._body, "close", None):
+                close()
+
+    @contextmanager
+    def _as_in_the_request(self) -> Iterator[None]:
+        # The request's own hooks have undone all this when the body is read.
+        with log_context.bound(**self._bound):
+            use_request_secrets(self._secrets)
+            query_timer.resume(self._stats)
+            try:
+                yield
+            finally:
+                use_request_secrets(None)
+                query_timer.stop()
+
+    def _record(self, outcome: str) -> None:
+        write, self._write = self._write, None
+        if write is not None:
+            write(outcome)
+
+
+def _fields(status: int) -> dict[str, Any]:
+    # Taken now: a stream ends when the request's context is gone.
+    return {
+        **log_context.current(),
+        "method": request.method,
+        "path": request.path,
+        "status": status,
+        "remote_addr": request.remote_addr,
+        "slow_ms": current_app.config["SLOW_QUERY_MS"],
+        "details": {"user_agent": request.user_agent.string[:_USER_AGENT_LENGTH]},
+    }
+
+
+def _write(access: _Access, fields: dict[str, Any], stats: "query_timer.QueryStats | None") -> None:
+    duration = round((time.perf_counter() - access.started) * 1000, 3)
+    slow = duration >= fields.pop("slow_ms")
+    if stats is not None:
+        fields |= {"db_ms": round(stats.total_ms, 3), "db_count": stats.count}
+        if (slow or fields["status"] >= 500) and stats.queries:
+            fields["details"]["queries"] = stats.story()
+    record_event("request", "request", duration_ms=duration, **fields)

@@ -1,0 +1,207 @@
+"""How a record looks: one JSON object a line for files, readable text for a console."""
+
+import json
+import logging
+import os
+import re
+import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from app.observability import exceptions, log_context
+from app.observability.exceptions import type_name
+from app.observability.ids import new_id
+from app.observability.log_redaction import redact, redact_text, text_of
+from app.observability.log_truncation import fit
+
+# The record contract; docs/architecture.md says what each means.
+FIELDS = (
+    "id", "timestamp", "level", "logger", "message", "action", "request_id", "parent_request_id",
+    "user_id", "account", "method", "path", "route", "status", "duration_ms", "db_ms", "db_count",
+    "remote_addr", "host", "pid", "release", "target_type", "target_id", "outcome", "statement",
+    "exception", "details",
+)  # fmt: skip
+_NUMBERS = ("status", "duration_ms", "db_ms", "db_count")
+_TEXTS = (
+    "action", "request_id", "parent_request_id", "user_id", "account", "method", "path", "route",
+    "remote_addr", "target_type", "target_id", "outcome", "statement",
+)  # fmt: skip
+# Nobody types a secret here, and a cookie that repeats an address must not hide where it came from.
+_SAFE = frozenset({
+    "action", "request_id", "parent_request_id", "user_id", "method", "route", "remote_addr",
+    "target_type", "outcome",
+})  # fmt: skip
+_KNOWN = log_context.RESERVED | {*_TEXTS, *_NUMBERS, "id", "details", "rendered_line"}
+_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+# Line ends of other standards that JSON leaves as they are.
+_OTHER_LINE_ENDS = (
+    (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"), (b"\xc2\x85", b"\\u0085"),
+)  # fmt: skip
+_HOST = socket.gethostname()
+
+
+class JSONFormatter(logging.Formatter):
+    """Format a record as one line of valid JSON, whatever went in, with no secret in it.
+
+    A record longer than `max_bytes` loses its longest fields and names them in
+    `details.truncated`.
+    """
+
+    def __init__(self, release: str | None = None, max_bytes: int = 16_384) -> None:
+        super().__init__()
+        self._release = release
+        self._max_bytes = max_bytes
+
+    def format(self, record: logging.LogRecord) -> str:
+        rendered: str | None = getattr(record, "rendered_line", None)
+        if rendered is None:
+            rendered = self._render_in_any_case(record).decode()
+            # Other handlers, and the outbox, use the same line with the same id.
+            record.rendered_line = rendered
+        return rendered
+
+    def _render_in_any_case(self, record: logging.LogRecord) -> bytes:
+        try:
+            return self.render(record)
+        except Exception as error:  # noqa: BLE001 - a record may be poor, but it may not be lost
+            bare = _head(record, "a record that could not be formatted")
+            return to_json({**bare, "request_id": None, "details": {"reason": type_name(error)}})
+
+    def render(self, record: logging.LogRecord) -> bytes:
+        data = self.to_dict(record)
+        return fit(data, self._max_bytes - 1, to_json)
+
+    def to_dict(self, record: logging.LogRecord) -> dict[str, Any]:
+        """Return the record by the names of the contract, redacted; absent fields are absent."""
+        given = vars(record)
+        data = _head(record, redact_text(_message(record)))
+        for name in _TEXTS:
+            if (value := given.get(name)) is not None:
+                data[name] = text_of(value) if name in _SAFE else redact_text(text_of(value))
+        # A record made outside a request says so.
+        data.setdefault("request_id", None)
+        for name in _NUMBERS:
+            if _is_number(value := given.get(name)):
+                data[name] = value
+        data |= {"host": _HOST, "pid": record.process or os.getpid()}
+        if self._release:
+            data["release"] = self._release
+        if (exception := _exception(record)) is not None:
+            data["exception"] = redact(exception)
+        if details := _details(given):
+            data["details"] = redact(details)
+        return data
+
+
+class TextFormatter(logging.Formatter):
+    """Format a record for a person at a console; CR and LF in values cannot fake a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        data = JSONFormatter().to_dict(record)
+        moment = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        parts = [moment, f"{record.levelname:<8}", _one_line(_headline(data))]
+        parts += [
+            f"{name}={_one_line(data[name])}"
+            for name in ("account", "target_id", "statement")
+            if data.get(name)
+        ]
+        parts += [
+            f"{_one_line(key)}={_one_line(str(value))}"
+            for key, value in (data.get("details") or {}).items()
+            if key not in ("queries", "user_agent")
+        ]
+        if data["request_id"]:
+            parts.append(f"[{data['request_id']}]")
+        if "exception" in data:
+            # Indented, so that no line of an exception's text looks like a record.
+            lines = data["exception"]["traceback"].splitlines()
+            parts.append("".join(f"\n    {_one_line(line)}" for line in lines))
+        return " ".join(parts)
+
+
+def to_json(data: Mapping[str, Any]) -> bytes:
+    """Return one line of JSON, without its line end."""
+    try:
+        line = orjson.dumps(data)
+    except (TypeError, ValueError):
+        # Lone surrogates: orjson refuses them, and so does every reader.
+        text = json.dumps(data, ensure_ascii=False, default=text_of, allow_nan=False)
+        line = text.encode("utf-8", "replace")
+    for raw, escaped in _OTHER_LINE_ENDS:
+        if raw in line:
+            line = line.replace(raw, escaped)
+    return line
+
+
+def timestamp(created: float) -> str:
+    """Return an instant as RFC 3339 in UTC, with microseconds."""
+    return datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _head(record: logging.LogRecord, message: str) -> dict[str, Any]:
+    given = vars(record).get("id")
+    return {
+        "id": given if _is_id(given) else new_id(),
+        "timestamp": timestamp(record.created),
+        "level": record.levelname,
+        "logger": record.name,
+        "message": message,
+    }
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - arguments that do not fit the message are the caller's slip
+        return text_of(record.msg)
+
+
+def _is_id(value: Any) -> bool:
+    # Somebody's `extra={"id": item.id}` is no identity: the store would take two for one.
+    return isinstance(value, str) and _UUID7.fullmatch(value) is not None
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and -(2**63) <= value < 2**63
+
+
+def _exception(record: logging.LogRecord) -> dict[str, str] | None:
+    info = record.exc_info
+    # `exc_info=True` outside an `except` is the truthy (None, None, None).
+    if isinstance(info, tuple) and info[1] is not None:
+        return exceptions.describe(info[1])
+    return None
+
+
+def _details(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what has no field of its own, or does not suit it."""
+    details = {key: value for key, value in given.items() if key not in _KNOWN}
+    for name in _NUMBERS:
+        if (value := given.get(name)) is not None and not _is_number(value):
+            details[name] = value
+    if (own := given.get("id")) is not None and not _is_id(own):
+        details["id"] = own
+    explicit = given.get("details")
+    if isinstance(explicit, Mapping):
+        details.update(explicit)
+    elif explicit is not None:
+        details["details"] = explicit
+    if given.get("stack_info"):
+        details["stack"] = given["stack_info"]
+    return details
+
+
+def _headline(data: Mapping[str, Any]) -> str:
+    if "action" not in data:
+        return f"{data['logger']}: {data['message']}"
+    if data["action"] != "request":
+        return str(data["message"])
+    fields = (data.get(name, "") for name in ("method", "path", "status"))
+    return " ".join(str(field) for field in fields) + f" {data.get('duration_ms')} ms"
+
+
+def _one_line(text: str) -> str:
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

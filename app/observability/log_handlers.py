@@ -1,0 +1,102 @@
+"""The handler that writes every record to app.log, and errors to error.log as well."""
+
+import logging
+import sys
+from pathlib import Path
+
+from prometheus_client import Counter
+
+from app.observability import metrics
+from app.observability.log_context import ContextFilter
+from app.observability.log_file import AppendOnlyFile, prune
+from app.observability.log_formatters import JSONFormatter
+
+
+class LogFilesHandler(logging.Handler):
+    """Write records as JSON lines under `log_dir`; never raises into the caller.
+
+    A line that the disk refuses goes to stderr and is counted in
+    `log_records_dropped_total`.
+    """
+
+    def __init__(
+        self,
+        log_dir: Path,
+        formatter: JSONFormatter,
+        *,
+        max_bytes: int = 10_485_760,
+        backup_count: int = 10,
+        spool_max_bytes: int = 1_073_741_824,
+        may_create: bool = True,
+    ) -> None:
+        super().__init__()
+        self.setFormatter(formatter)
+        self.addFilter(ContextFilter())
+        self._backup_count = backup_count
+        self._spool_max_bytes = spool_max_bytes
+        self._trouble: str | None = None
+        self.everything = AppendOnlyFile(
+            log_dir / "app.log", max_bytes, may_create=may_create,
+            on_rotate=self._prune_everything, on_trouble=self._say_trouble,
+        )  # fmt: skip
+        self.errors = AppendOnlyFile(
+            log_dir / "error.log", max_bytes, may_create=may_create,
+            on_rotate=self._prune_errors, on_trouble=self._say_trouble,
+        )  # fmt: skip
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = ""
+        try:
+            line = self.format(record) + "\n"
+            self.everything.write(line.encode())
+        except Exception as error:  # noqa: BLE001 - logging may not raise into a request
+            _report_loss(record, line, error)
+            return
+        _count(metrics.log_records_total, record.levelname)
+        if record.levelno >= logging.ERROR:
+            try:
+                self.errors.write(line.encode())
+            except OSError as error:
+                _say(f"error.log cannot be written ({error.strerror}); app.log has the record\n")
+
+    def close(self) -> None:
+        self.everything.close()
+        self.errors.close()
+        super().close()
+
+    def _prune_everything(self) -> None:
+        lost = prune(self.everything.path, self._backup_count, self._spool_max_bytes)
+        if lost:
+            _count(metrics.log_records_dropped_total, "spool_full", lost)
+            _say(f"{lost} log lines were never stored and had to go: LOG_SPOOL_MAX_BYTES reached\n")
+
+    def _prune_errors(self) -> None:
+        prune(self.errors.path, self._backup_count)
+
+    def _say_trouble(self, error: OSError) -> None:
+        reason = f"{error.filename or self.everything.path.parent} ({error.strerror})"
+        if reason != self._trouble:
+            self._trouble = reason
+            _say(f"the log files cannot be rotated and go on growing: {reason}\n")
+
+
+def _report_loss(record: logging.LogRecord, line: str, error: Exception) -> None:
+    reason = "write_failed" if isinstance(error, OSError) else "format_failed"
+    _count(metrics.log_records_dropped_total, reason)
+    # The unformatted record may hold secrets: without a line only its origin is named.
+    _say(line or f"a {record.levelname} record of {record.name} could not be formatted\n")
+
+
+def _count(counter: Counter, label: str, amount: int = 1) -> None:
+    try:
+        counter.labels(label).inc(amount)
+    except Exception as error:  # noqa: BLE001 - a full disk stops the counters too
+        _say(f"a log record could not be counted ({type(error).__name__})\n")
+
+
+def _say(text: str) -> None:
+    try:
+        sys.stderr.write(text)
+    except (OSError, ValueError, AttributeError):
+        # There is no other place left; the counter has the loss.
+        return

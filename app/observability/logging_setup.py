@@ -1,0 +1,103 @@
+"""Set up logging: levels and handlers, once per process."""
+
+import logging
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import Flask
+from sqlalchemy import make_url
+
+from app.observability.log_context import ContextFilter
+from app.observability.log_formatters import JSONFormatter, TextFormatter
+from app.observability.log_handlers import LogFilesHandler
+from app.observability.log_redaction import add_secret
+
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_SECRETS = ("SECRET_KEY", "SMTP_PASSWORD", "METRICS_TOKEN", "SENTRY_DSN")
+
+
+class ConsoleHandler(logging.StreamHandler[Any]):
+    """Write to stderr; a console that has gone away is no reason to fail."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self.addFilter(ContextFilter())
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Stay silent: the file has the record, and stdlib's answer would print its arguments."""
+
+
+def setup_logging(app: Flask) -> None:
+    """Send every record of this process to the console and to the files in LOG_DIR.
+
+    LOG_LEVEL gates free-form records and the console; events always reach the files. Handlers
+    of an earlier application in this process are replaced.
+    """
+    config = app.config
+    logging.raiseExceptions = False
+    _learn_secrets(config)
+    formatter = JSONFormatter(config["RELEASE"], config["LOG_LINE_MAX_BYTES"])
+    log_dir = Path(config["LOG_DIR"])
+    files = LogFilesHandler(
+        log_dir,
+        formatter,
+        max_bytes=config["LOG_FILE_MAX_BYTES"],
+        backup_count=config["LOG_FILE_BACKUP_COUNT"],
+        spool_max_bytes=config["LOG_SPOOL_MAX_BYTES"],
+        may_create=not _is_foreign_command(log_dir),
+    )
+    console = ConsoleHandler()
+    console.setLevel(config["LOG_LEVEL"])
+    console.setFormatter(formatter if config["LOG_FORMAT"] == "json" else TextFormatter())
+    root = logging.getLogger()
+    for handler in [h for h in root.handlers if isinstance(h, LogFilesHandler | ConsoleHandler)]:
+        root.removeHandler(handler)
+        handler.close()
+    root.addHandler(files)
+    root.addHandler(console)
+    _set_levels(config["LOG_LEVEL"])
+
+
+def _set_levels(level: str) -> None:
+    logging.getLogger().setLevel(level)
+    # Flask would lower this one to DEBUG in debug mode.
+    logging.getLogger("app").setLevel(level)
+    logging.getLogger("app.events").setLevel(logging.INFO)
+    # It logs two lines for each run of each job.
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    for name in ("gunicorn.error", "gunicorn.access", "werkzeug"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    logging.getLogger("werkzeug").setLevel(logging.INFO)
+    logging.getLogger("werkzeug").addFilter(_tidy_werkzeug)
+
+
+def _tidy_werkzeug(record: logging.LogRecord) -> bool:
+    """Drop the development server's access lines; take colours out of its other ones."""
+    text = str(record.msg)
+    record.msg = " ".join(_ANSI.sub("", text).split())
+    # The request record says it better, and without the query string's secrets.
+    return '"%s" %s %s' not in text
+
+
+def _is_foreign_command(log_dir: Path) -> bool:
+    """Tell whether this is a command run by another user than the one whose logs these are."""
+    if click.get_current_context(silent=True) is None:
+        return False
+    if log_dir.exists():
+        return log_dir.stat().st_uid != os.geteuid()
+    # Still to be made: root may make it among its own folders only.
+    parent = next(folder for folder in log_dir.absolute().parents if folder.exists())
+    return os.geteuid() == 0 and parent.stat().st_uid != 0
+
+
+def _learn_secrets(config: Any) -> None:
+    for name in _SECRETS:
+        add_secret(config[name] or "")
+    for name in ("DATABASE_URL", "LOG_STORE_URL"):
+        add_secret(str(make_url(config[name]).password or ""))

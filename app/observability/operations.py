@@ -1,0 +1,132 @@
+"""One business operation = one transaction, one record, one count."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.extensions import db
+from app.models.outbox import OutboxRecord
+from app.observability import metrics
+from app.observability.ids import new_id
+from app.observability.log_context import ContextFilter, safe_extra
+from app.observability.log_formatters import JSONFormatter
+
+_events = logging.getLogger("app.events")
+
+
+@dataclass
+class Operation:
+    """What the record of an operation will say; change it inside the `with` block."""
+
+    action: str
+    target_type: str | None = None
+    target_id: Any = None
+    details: dict[str, Any] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
+    # Finished operations inside this one, in the order of their end; they share its commit.
+    inner: list["Operation"] = field(default_factory=list)
+    duration_ms: float = 0.0
+
+    def finish(self) -> None:
+        self.duration_ms = round((time.perf_counter() - self.started) * 1000, 3)
+
+
+_current: ContextVar[Operation | None] = ContextVar("operation", default=None)
+
+
+@contextmanager
+def operation(
+    action: str, *, target_type: str | None = None, target_id: Any = None, **details: Any
+) -> Iterator[Operation]:
+    """Run a block as one business operation: commit it and record it, or undo it and record that.
+
+    On success the record goes into the outbox in the block's own transaction, and the same line
+    into the log file after the commit. An exception rolls back, is recorded with the outcome
+    `refused` (its `status` is below 500) or `failed`, and is raised again. An operation inside
+    another one takes part in the outer one's transaction.
+    """
+    outer = _current.get()
+    this = Operation(action, target_type, target_id, dict(details))
+    committed: list[tuple[Operation, logging.LogRecord]] = []
+    token = _current.set(this)
+    try:
+        yield this
+        this.finish()
+        if outer is None:
+            committed = _commit([*this.inner, this])
+        else:
+            outer.inner += [*this.inner, this]
+    except BaseException as exc:
+        this.finish()
+        if outer is None:
+            _roll_back()
+        _record_failure(this, exc)
+        raise
+    finally:
+        _current.reset(token)
+    # Outside the `try`: what is committed is no failure, whatever happens to its line.
+    for one, record in committed:
+        _publish(one, record, "success")
+
+
+def _commit(operations: list[Operation]) -> list[tuple[Operation, logging.LogRecord]]:
+    records = [_make_record(one, "success") for one in operations]
+    formatter = _formatter()
+    for record in records:
+        line = formatter.format(record)
+        db.session.add(OutboxRecord(id=vars(record)["id"], record=line))
+    db.session.commit()
+    return list(zip(operations, records, strict=True))
+
+
+def _roll_back() -> None:
+    try:
+        db.session.rollback()
+    except SQLAlchemyError:
+        # The connection is gone, and with it the transaction. The failure is still to be told.
+        db.session().invalidate()
+
+
+def _record_failure(this: Operation, exc: BaseException) -> None:
+    status = getattr(exc, "status", None)
+    outcome = "refused" if isinstance(status, int) and status < 500 else "failed"
+    this.details.setdefault("reason", type(exc).__name__)
+    _publish(this, _make_record(this, outcome), outcome)
+
+
+def _make_record(this: Operation, outcome: str) -> logging.LogRecord:
+    extra = safe_extra({
+        "id": new_id(),
+        "action": this.action,
+        "target_type": this.target_type,
+        "target_id": this.target_id,
+        "outcome": outcome,
+        "duration_ms": this.duration_ms,
+        "details": this.details,
+    })  # fmt: skip
+    record = _events.makeRecord(
+        _events.name, logging.INFO, "", 0, this.action, (), None, extra=extra
+    )
+    # Stamped here, because the outbox row needs the whole line before any handler sees it.
+    ContextFilter().filter(record)
+    return record
+
+
+def _publish(this: Operation, record: logging.LogRecord, outcome: str) -> None:
+    _events.handle(record)
+    prefix, _, name = this.action.partition("_")
+    if prefix == "item":
+        metrics.item_operations_total.labels(operation=name, status=outcome).inc()
+
+
+def _formatter() -> JSONFormatter:
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, JSONFormatter):
+            return handler.formatter
+    return JSONFormatter()

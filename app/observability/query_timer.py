@@ -1,0 +1,146 @@
+"""Time every statement, per engine; tell slow ones, and keep the story of each request's."""
+
+import logging
+import re
+import sys
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import FrameType
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import Engine, event
+
+from app.extensions import db
+from app.observability import metrics
+from app.observability.events import record_event
+from app.observability.exceptions import project_file
+
+_MAX_KINDS = 50  # Different statements kept for one request; further ones are only counted.
+_MAX_STATEMENT = 2000
+_MAX_STACK = 80
+_OWN_FOLDER = "app/observability/"
+
+
+@dataclass
+class QueryStats:
+    """What the database did for one request, job or command."""
+
+    started: float = field(default_factory=time.perf_counter)
+    count: int = 0
+    total_ms: float = 0.0
+    # By statement shape and calling line: offset of the first, total milliseconds, count.
+    queries: dict[tuple[str, str | None], list[float]] = field(default_factory=dict)
+
+    def add(self, statement: str, line: str | None, started: float, ms: float) -> None:
+        self.count += 1
+        self.total_ms += ms
+        known = self.queries.get((statement, line))
+        if known is not None:
+            known[1] += ms
+            known[2] += 1
+        elif len(self.queries) < _MAX_KINDS:
+            self.queries[statement, line] = [(started - self.started) * 1000, ms, 1]
+
+    def story(self) -> list[dict[str, Any]]:
+        """Return the statements in the order of their first run."""
+        return [
+            {"statement": statement, "line": line, "offset_ms": round(offset, 3),
+             "ms": round(ms, 3), "count": int(count)}
+            for (statement, line), (offset, ms, count) in self.queries.items()
+        ]  # fmt: skip
+
+
+_stats: ContextVar[QueryStats | None] = ContextVar("query_stats", default=None)
+
+
+def init_app(app: Flask) -> None:
+    """Listen on each engine of the application, and on no other."""
+    with app.app_context():
+        for engine in db.engines.values():
+            _EngineTimer(engine, app.config["SLOW_QUERY_MS"])
+
+
+def start() -> QueryStats:
+    """Begin a new account of statements for the work at hand."""
+    stats = QueryStats()
+    resume(stats)
+    return stats
+
+
+def resume(stats: QueryStats | None) -> None:
+    """Go on with an account that start() began."""
+    _stats.set(stats)
+
+
+def stop() -> None:
+    """End the account that start() began."""
+    _stats.set(None)
+
+
+class _EngineTimer:
+    """Time the statements of one engine."""
+
+    def __init__(self, engine: Engine, slow_ms: float) -> None:
+        self._slow_ms = slow_ms
+        event.listen(engine, "before_cursor_execute", self._before)
+        event.listen(engine, "after_cursor_execute", self._after)
+        event.listen(engine, "handle_error", self._failed)
+
+    def _before(
+        self, _conn: Any, _cursor: Any, _sql: str, _params: Any, context: Any, _many: bool
+    ) -> None:
+        context.glasshouse_started = time.perf_counter()
+
+    def _after(
+        self, _conn: Any, _cursor: Any, sql: str, _params: Any, context: Any, _many: bool
+    ) -> None:
+        self._finish(context, sql)
+
+    def _failed(self, error: Any) -> None:
+        # after_cursor_execute is not called for a statement that fails.
+        if error.execution_context is not None and error.statement:
+            self._finish(error.execution_context, error.statement)
+
+    def _finish(self, context: Any, sql: str) -> None:
+        started = getattr(context, "glasshouse_started", None)
+        if started is None:
+            return
+        ms = (time.perf_counter() - started) * 1000
+        metrics.db_query_duration_seconds.observe(ms / 1000)
+        stats, slow = _stats.get(), ms >= self._slow_ms
+        if stats is None and not slow:
+            return
+        statement, line = shape(sql), _calling_line()
+        if stats is not None:
+            stats.add(statement, line, started, ms)
+        if slow:
+            record_event(
+                "slow_query", "slow query", level=logging.WARNING, statement=statement,
+                duration_ms=round(ms, 3), details={"line": line},
+            )  # fmt: skip
+
+
+@lru_cache(maxsize=2048)
+def shape(sql: str) -> str:
+    """Return a statement without its values, so that equal questions look equal."""
+    sql = re.sub(r"'(?:[^']|'')*+(?:'|\Z)", "?", sql[: 4 * _MAX_STATEMENT])
+    sql = re.sub(r"(?<![\w$%:])\d+(?:\.\d+)?\b", "?", sql)
+    sql = re.sub(r"%\(\w+\)s(?:::\w+)?", "?", sql)
+    sql = re.sub(r"\(\s*\?(?:\s*,\s*\?)+\s*\)(?:\s*,\s*\(\s*\?(?:\s*,\s*\?)*\s*\))*", "(?, …)", sql)
+    return " ".join(sql.split())[:_MAX_STATEMENT]
+
+
+def _calling_line() -> str | None:
+    """Return the innermost line of this project, outside this folder, that asked."""
+    frame: FrameType | None = sys._getframe(1)
+    for _ in range(_MAX_STACK):
+        if frame is None:
+            return None
+        file = project_file(frame.f_code.co_filename)
+        if file is not None and not file.startswith(_OWN_FOLDER):
+            return f"{file}:{frame.f_lineno}"
+        frame = frame.f_back
+    return None

@@ -1,0 +1,84 @@
+"""The secret values one request carries, so that its exceptions cannot show them."""
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from flask import Request
+
+from app.observability.log_redaction import is_sensitive, longest_first, spellings, text_of
+
+# Each text of each record is searched for each of them; more come only from an attacker.
+_MAX_VALUES = 200
+
+
+class RequestSecrets:
+    """Collect the values of sensitive fields, without ever reading a body by itself.
+
+    Header, cookie, query and path are there from the start. A form or JSON body counts from
+    the moment the view has parsed it; before that its values cannot be in any text.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._head: set[str] | None = None
+        self._bodies_seen: tuple[bool, bool] = (False, False)
+        self._all: tuple[str, ...] = ()
+
+    def __call__(self) -> tuple[str, ...]:
+        bodies = "form" in vars(self._request), self._request._cached_json[0] is not ...
+        if self._head is None or bodies != self._bodies_seen:
+            if self._head is None:
+                self._head = _all_spellings(self._from_head())
+            found = self._head | _all_spellings(self._from_bodies(*bodies))
+            self._all, self._bodies_seen = tuple(longest_first(found)), bodies
+        return self._all
+
+    def _from_head(self) -> Iterator[str]:
+        request = self._request
+        yield from sensitive_values(request.view_args or {})
+        for name, value in request.headers.items():
+            if is_sensitive(name):
+                yield value
+                yield from _credentials(value)
+        yield from sensitive_values(request.args.to_dict(flat=False))
+        for values in request.cookies.listvalues():
+            yield from values
+
+    def _from_bodies(self, form: bool, json_body: bool) -> Iterator[str]:
+        if form:
+            yield from sensitive_values(self._request.form.to_dict(flat=False))
+        if json_body:
+            yield from sensitive_values(self._request._cached_json[0])
+
+
+def sensitive_values(value: Any, sensitive: bool = False, depth: int = 0) -> Iterator[str]:
+    """Yield every text and number below a sensitive key."""
+    if depth > 50:
+        return
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from sensitive_values(item, sensitive or is_sensitive(str(key)), depth + 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from sensitive_values(item, sensitive, depth + 1)
+    elif sensitive and isinstance(value, str | int | float):
+        yield text_of(value)
+
+
+def _credentials(header: str) -> Iterator[str]:
+    scheme, _, rest = header.partition(" ")
+    if not rest:
+        return
+    yield rest
+    if scheme.lower() == "basic":
+        try:
+            yield base64.b64decode(rest).decode().partition(":")[2]
+        except ValueError:
+            # Not Base64, or not of a text: then there is nothing more to know.
+            return
+
+
+def _all_spellings(values: Iterable[str]) -> set[str]:
+    return {form for value in islice(values, _MAX_VALUES) for form in spellings(value)}

@@ -1,0 +1,103 @@
+import traceback
+from typing import Any
+
+import pytest
+
+from app.observability.exceptions import (
+    describe,
+    place,
+    project_file,
+    project_frames,
+    type_name,
+)
+from tests.helpers import ROOT
+from tests.hostile import Unspeakable
+
+
+class ShopError(Exception):
+    pass
+
+
+def fail(text: str = "first") -> None:
+    raise ShopError(text)
+
+
+def fail_elsewhere() -> None:
+    raise ShopError("first")
+
+
+def caught(function: Any, *args: Any) -> BaseException:
+    try:
+        function(*args)
+    except BaseException as exc:
+        return exc
+    raise AssertionError
+
+
+def test_an_exception_is_described() -> None:
+    told = describe(caught(fail))
+    assert told["type"] == type_name(ShopError()) == f"{__name__}.ShopError"
+    assert told["message"] == "first"
+    assert told["traceback"].splitlines()[0] == "Traceback (most recent call last):"
+    assert type_name(ValueError()) == "ValueError"
+
+
+def test_the_place_is_the_innermost_line_of_this_project() -> None:
+    assert place(caught(fail)) == (
+        f"tests/observability/test_exceptions.py:{fail.__code__.co_firstlineno + 1} in fail"
+    )
+    inside_a_library = caught(traceback.format_exception, 1, 2, 3)
+    assert (place(inside_a_library) or "").endswith(" in caught")
+    assert place(ValueError()) is None
+
+
+def test_the_same_failure_has_the_same_fingerprint_whatever_its_text_says() -> None:
+    first, other = describe(caught(fail, "item 1")), describe(caught(fail, "item 2"))
+    assert first["fingerprint"] == other["fingerprint"]
+    assert first["fingerprint"] != describe(caught(fail_elsewhere))["fingerprint"]
+
+
+def test_an_endless_recursion_keeps_its_innermost_frames() -> None:
+    def deeper() -> None:
+        deeper()
+
+    told = describe(caught(deeper))
+    assert told["type"] == "RecursionError"
+    assert len(told["traceback"]) < 20_000
+
+
+def test_causes_and_groups_are_told() -> None:
+    def chained() -> None:
+        try:
+            fail("inner")
+        except ShopError as error:
+            raise ExceptionGroup("both", [ValueError("one"), error]) from error
+
+    text = describe(caught(chained))["traceback"]
+    assert "direct cause" in text
+    assert "ValueError: one" in text
+
+
+@pytest.mark.parametrize(
+    "argument", [Unspeakable(), "\ud800", 10**5000], ids=["object", "surrogate", "int"]
+)
+def test_an_exception_that_cannot_be_shown_is_described_all_the_same(argument: Any) -> None:
+    told = describe(caught(fail, argument))
+    assert set(told) == {"type", "message", "traceback", "fingerprint"}
+
+
+def test_an_exception_whose_attributes_fail_is_described_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(traceback, "format_exception", broken)
+    assert describe(caught(fail))["traceback"].endswith("<no traceback>")
+
+
+def test_only_files_of_this_project_are_its_own() -> None:
+    assert project_file(f"{ROOT}/app/services/item_service.py") == "app/services/item_service.py"
+    assert project_file(f"{ROOT}/.venv/lib/site-packages/flask/app.py") is None
+    assert project_file(traceback.__file__) is None
+    assert project_frames(None) == []

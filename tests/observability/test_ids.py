@@ -1,0 +1,82 @@
+import os
+import signal
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.observability import ids
+from app.observability.ids import id_floor, id_time, new_id
+
+instants = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC))
+
+
+def test_an_id_is_a_uuid_of_version_7_with_the_time_in_it() -> None:
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    made = new_id()
+    value = uuid.UUID(made)
+    assert (value.version, value.variant, str(value)) == (7, uuid.RFC_4122, made)
+    assert before <= id_time(made) <= datetime.now(UTC)
+
+
+def test_the_ids_of_a_process_grow() -> None:
+    made = [new_id() for _ in range(20_000)]
+    assert made == sorted(made)
+    assert len(set(made)) == len(made)
+
+
+def test_threads_share_one_order() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        made = [one for some in pool.map(lambda _: [new_id() for _ in range(500)], range(8))
+                for one in some]  # fmt: skip
+    assert len(set(made)) == len(made)
+
+
+def test_a_clock_that_is_set_back_does_not_reorder(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = new_id()
+    past = time.time_ns() - 3_600_000_000_000
+    monkeypatch.setattr(time, "time_ns", lambda: past)
+    made = [new_id() for _ in range(100)]
+    assert [first, *made] == sorted([first, *made])
+
+
+def test_a_full_millisecond_goes_on_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    future = time.time_ns() + 10_000_000_000
+    monkeypatch.setattr(time, "time_ns", lambda: future)
+    monkeypatch.setattr(os, "urandom", lambda size: b"\xff" * size)
+    monkeypatch.setattr("app.observability.ids._LOW_BITS", 72)
+    made = [new_id() for _ in range(5)]
+    assert made == sorted(set(made))
+    assert id_time(made[-1]) > id_time(made[0])
+
+
+def test_a_forked_child_starts_anew() -> None:
+    """Going on from its parent's state it could repeat its ids, or wait for ever for its lock."""
+    before = new_id()
+    with ids._lock:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(5)
+            anew = ids._last_ms == 0
+            os._exit(0 if anew and new_id() != before else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert new_id() > before
+
+
+@settings(derandomize=True, deadline=None)
+@given(instants)
+def test_the_floor_of_an_instant_is_its_smallest_id(instant: datetime) -> None:
+    floor = id_floor(instant)
+    assert id_time(floor) == instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+    assert uuid.UUID(floor).version == 7
+    later = id_floor(instant + timedelta(milliseconds=1))
+    assert later > floor
+
+
+def test_an_id_lies_between_the_floors_around_it() -> None:
+    made = new_id()
+    assert id_floor(id_time(made)) <= made < id_floor(id_time(made) + timedelta(milliseconds=1))

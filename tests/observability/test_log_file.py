@@ -1,0 +1,264 @@
+import fcntl
+import os
+import resource
+import shutil
+import signal
+import threading
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.observability.log_file import (
+    AppendOnlyFile,
+    host_id,
+    mark_shipped,
+    prune,
+    rotated,
+    segment_number,
+    segments,
+    shipped_through,
+)
+
+LINE = b"x" * 99 + b"\n"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "logs" / "app.log"
+
+
+def lines_of(path: Path) -> list[bytes]:
+    return [line for one in [*rotated(path), path] for line in one.read_bytes().splitlines()]
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether somebody holds a lock on the file."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def in_child(work: Any) -> int:
+    """Run `work` in a forked process and return its exit status."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_lines_are_appended_and_the_folder_is_made(path: Path) -> None:
+    file = AppendOnlyFile(path, 10_000)
+    file.write(b"one\n")
+    AppendOnlyFile(path, 10_000).write(b"two\n")
+    file.write(b"three\n")
+    assert path.read_bytes() == b"one\ntwo\nthree\n"
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_full_file_gets_the_next_number_and_nothing_is_lost(path: Path) -> None:
+    told: list[int] = []
+    file = AppendOnlyFile(path, 250, on_rotate=lambda: told.append(1))
+    for number in range(10):
+        file.write(b"%098d\n" % number)
+    assert [one.name for one in rotated(path)] == [
+        "app.log.000001", "app.log.000002", "app.log.000003",
+    ]  # fmt: skip
+    assert [int(line) for line in lines_of(path)] == list(range(10))
+    assert len(told) == 3
+    assert segments(path.parent) == [*rotated(path), path]
+
+
+def test_a_number_is_never_given_twice(path: Path) -> None:
+    file = AppendOnlyFile(path, 100)
+    file.write(LINE)
+    rotated(path)[0].unlink()
+    file.write(LINE)
+    assert [segment_number(one) for one in rotated(path)] == [2]
+    # Not even when the counter is gone: what is shipped may be deleted.
+    mark_shipped(path.parent, 40)
+    (path.parent / ".app.log.lock").unlink()
+    file.write(LINE)
+    assert [segment_number(one) for one in rotated(path)] == [2, 41]
+
+
+def test_a_writer_holds_its_file_until_it_has_left_it(path: Path) -> None:
+    first, second = AppendOnlyFile(path, 150), AppendOnlyFile(path, 150)
+    first.write(LINE)
+    assert is_held(path)
+    second.write(LINE)
+    (old,) = rotated(path)
+    assert is_held(old)  # `first` may still write there.
+    first.write(LINE)
+    assert not is_held(old)
+    assert len(lines_of(path)) == 3
+    first.close()
+    second.close()
+    assert not is_held(path)
+
+
+def test_a_rotation_that_was_killed_half_way_is_completed(path: Path) -> None:
+    file = AppendOnlyFile(path, 1000)
+    file.write(LINE)
+    path.rename(f"{path}.000001")  # Killed here: there is no app.log.
+    file.write(LINE)
+    assert len(lines_of(path)) == 2
+
+
+def test_who_rotates_already_is_not_waited_for(path: Path) -> None:
+    file = AppendOnlyFile(path, 150)
+    file.write(LINE)
+    with (path.parent / ".app.log.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        file.write(LINE)
+        assert not rotated(path)
+    file.write(LINE)
+    assert len(rotated(path)) == 1
+
+
+def test_a_removed_folder_is_made_anew(path: Path) -> None:
+    file = AppendOnlyFile(path, 1000)
+    file.write(b"one\n")
+    shutil.rmtree(path.parent)
+    file.write(b"two\n")
+    assert path.read_bytes() == b"two\n"
+
+
+def test_a_rotation_that_fails_loses_no_line_and_is_told(path: Path) -> None:
+    told: list[OSError] = []
+    file = AppendOnlyFile(path, 100, on_trouble=told.append)
+    path.parent.mkdir()
+    (path.parent / ".app.log.lock").mkdir()
+    file.write(LINE)
+    file.write(LINE)
+    assert len(lines_of(path)) == 2
+    assert [type(one) for one in told] == [IsADirectoryError] * 2
+    (path.parent / ".app.log.lock").rmdir()
+    file.write(LINE)
+    assert len(rotated(path)) == 1
+    assert len(lines_of(path)) == 3
+
+
+def test_a_fragment_hurts_only_itself(path: Path) -> None:
+    """A disk that fills up in the middle of a line, and is cleared."""
+
+    def work() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        file = AppendOnlyFile(path, 100_000)
+        file.write(b"whole-1\n")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (12, resource.RLIM_INFINITY))
+        with pytest.raises(OSError):
+            file.write(b"broken-line\n")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        file.write(b"whole-2\n")
+        file.write(b"whole-3\n")
+
+    assert in_child(work) == 0
+    assert path.read_bytes() == b"whole-1\nbrok\nwhole-2\nwhole-3\n"
+
+
+def test_a_forked_child_takes_a_lock_of_its_own_and_leaves_its_parents(path: Path) -> None:
+    file = AppendOnlyFile(path, 10_000)
+    file.write(b"parent\n")
+    inode = os.fstat(file._fd or 0).st_ino
+
+    def work() -> None:
+        assert file._fd is None
+        file.write(b"child\n")
+        file.close()
+
+    assert in_child(work) == 0
+    assert is_held(path)
+    assert os.fstat(file._fd or 0).st_ino == inode
+    assert path.read_bytes() == b"parent\nchild\n"
+
+
+def test_a_fork_while_another_thread_writes_does_not_hang(path: Path) -> None:
+    file = AppendOnlyFile(path, 10_000)
+    taken, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with file._lock:
+            taken.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    taken.wait(10)
+
+    def work() -> None:
+        signal.alarm(5)
+        file.write(b"child\n")
+
+    assert in_child(work) == 0
+    done.set()
+    thread.join()
+
+
+def test_a_visitor_neither_creates_nor_rotates(path: Path) -> None:
+    visitor = AppendOnlyFile(path, 100, may_create=False)
+    with pytest.raises(FileNotFoundError):
+        visitor.write(LINE)
+    assert not path.parent.exists()
+    AppendOnlyFile(path, 10_000).write(LINE)
+    visitor.write(LINE)
+    visitor.write(LINE)
+    assert len(lines_of(path)) == 3
+    assert not rotated(path)
+
+
+def test_the_host_has_one_identity_that_stays(path: Path) -> None:
+    first = host_id(path.parent)
+    assert uuid.UUID(first)
+    assert host_id(path.parent) == first
+    assert [one.name for one in path.parent.iterdir()] == [".host-id"]
+
+
+def test_what_is_shipped_is_remembered(path: Path) -> None:
+    path.parent.mkdir()
+    assert shipped_through(path.parent) == 0
+    mark_shipped(path.parent, 7)
+    assert shipped_through(path.parent) == 7
+
+
+def segments_of(path: Path, count: int, size: int = 100) -> None:
+    path.parent.mkdir(exist_ok=True)
+    for number in range(1, count + 1):
+        Path(f"{path}.{number:06d}").write_bytes(LINE * (size // 100))
+
+
+@pytest.mark.parametrize(
+    ("shipped", "spool", "left", "lost"),
+    [
+        (9, 10_000, [7, 8, 9], 0),
+        (4, 10_000, [5, 6, 7, 8, 9], 0),
+        (0, 10_000, [1, 2, 3, 4, 5, 6, 7, 8, 9], 0),
+        (0, 500, [5, 6, 7, 8, 9], 4),
+        (0, 200, [8, 9], 7),
+        (None, None, [7, 8, 9], 0),
+    ],
+)
+def test_old_segments_go_when_they_are_shipped_or_too_many(
+    path: Path, shipped: int | None, spool: int | None, left: list[int], lost: int
+) -> None:
+    segments_of(path, 9)
+    if shipped is not None:
+        mark_shipped(path.parent, shipped)
+    assert prune(path, 3, spool) == lost
+    assert [segment_number(one) for one in rotated(path)] == left
+
+
+def test_segments_are_in_the_order_of_their_numbers(path: Path) -> None:
+    path.parent.mkdir()
+    for name in ("app.log.999999", "app.log.1000000", "app.log.000002", "app.log.gz", "app.log.1"):
+        (path.parent / name).touch()
+    assert [segment_number(one) for one in rotated(path)] == [2, 999999, 1000000]
+    assert rotated(path.parent / "none" / "app.log") == []

@@ -1,0 +1,118 @@
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.observability.secret_patterns import SENSITIVE_NAME, mask_patterns
+
+MASK = "[redacted]"
+CANARY = "Zq9xCanary7"
+
+SHOWN = [
+    f"password={CANARY}",
+    f"Password: {CANARY}, next",
+    f"PASSWORD = '{CANARY} with spaces'",
+    f'{{"password": "{CANARY} \\"quoted\\" {CANARY}"}}',
+    f"{{'password': '{CANARY}'}}",
+    f"{{'password': ['{CANARY}', '{CANARY}']}}",
+    f'{{"tokens": [\n  "{CANARY}",\n  "{CANARY}"\n]}}',
+    f"{{'token': {{'value': '{CANARY}'}}}}",
+    f'"{{\\"password\\": \\"{CANARY}\\"}}"',
+    f"password=b'{CANARY}'",
+    f'password="{CANARY}',
+    f"user[password]={CANARY}&x=1",
+    f"password_confirm={CANARY}",
+    f"newPassword={CANARY}",
+    f"X-Api-Key: {CANARY}",
+    f"api_key={CANARY}",
+    f"csrf_token={CANARY}",
+    f"?token={CANARY}&page=2",
+    f"('password', '{CANARY}')",
+    f"JSESSIONID={CANARY}",
+    f"SECRET_KEY={CANARY}",
+    f"Authorization: Token {CANARY}",
+    f"Authorization: Digest username=x, response={CANARY}",
+    f"Authorization: Bearer {CANARY}",
+    f"got Bearer {CANARY} from",
+    f"Basic {CANARY}==",
+    f"Cookie: theme=dark; session={CANARY}; other={CANARY}",
+    f"Set-Cookie: a={CANARY}; Path=/",
+    f"postgresql://user:{CANARY}@host/name",
+    f"postgresql://user:{CANARY}@{CANARY}@host/name",
+    f"redis://:{CANARY}@host",
+    f"eyJhbGciOiJ.eyJzdWIi{CANARY}.{CANARY}",
+    f"duplicate key\nDETAIL:  Key (email)=({CANARY}) already exists.\nmore",
+    f"İİ password={CANARY} İ",
+]
+
+
+@pytest.mark.parametrize("text", SHOWN)
+def test_a_secret_is_masked_in_each_form_a_text_may_show_it(text: str) -> None:
+    masked = mask_patterns(text, MASK)
+    assert CANARY not in masked
+    assert MASK in masked
+
+
+@pytest.mark.parametrize("text", SHOWN)
+def test_masking_again_changes_nothing(text: str) -> None:
+    once = mask_patterns(text, MASK)
+    assert mask_patterns(once, MASK) == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GET /items/42?page=2&sort=name", "the passenger's compass: north", "monkey=1",
+        "SELECT items.name FROM items WHERE items.id = ?", "http://127.0.0.1:8000/items",
+        "a session ended", "the password is wrong", "key=value", "author: Bob",
+        'File "app/services/item_service.py", line 42, in create', "Keyboard: 1",
+    ],
+)  # fmt: skip
+def test_ordinary_text_stays_as_it_is(text: str) -> None:
+    assert mask_patterns(text, MASK) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "sensitive"),
+    [("password", True), ("x-api-key", True), ("tokens", True), ("session", True),
+     ("sessions", True), ("compass", False), ("monkey", False), ("keyboard", False),
+     ("description", False), ("db_count", False), ("passport", False)],
+)  # fmt: skip
+def test_a_name_is_known_by_its_words(name: str, sensitive: bool) -> None:
+    assert bool(SENSITIVE_NAME.search(name)) is sensitive
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["a", "a_", "a-", "eyJ-", "eyJa.", " ", "password", "password=", "password='", 'password="',
+     "token:[", "token:[\n", "token:(\n", "token:{\n", "token\\", '\\"', "://", "://a:", "a:a@",
+     "bearer ", "basic", "DETAIL:", "cookie", "session_", "pass", "key", "'", '"', "\\", "İ"],
+)  # fmt: skip
+def test_no_text_takes_long(unit: str) -> None:
+    """Time grows with the length, not with its square: 200,000 characters from a stranger."""
+    for start in ("", "password ", "token=", "eyJ", "://a:b@ "):
+        text = start + unit * (200_000 // len(unit))
+        began = time.process_time()
+        mask_patterns(text, MASK)
+        assert time.process_time() - began < 1.5, (start, unit)
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(
+    st.text(max_size=30),
+    st.sampled_from(["password", "API_KEY", "authToken", "csrf", "x-secret", "Cookie"]),
+    st.sampled_from([": ", "=", " = ", "':'", '": "', "=b'", ":["]),
+    st.text(max_size=30),
+)
+def test_a_named_secret_is_masked_whatever_stands_around_it(
+    before: str, name: str, separator: str, after: str
+) -> None:
+    text = f"{before} {name}{separator}{CANARY} {after}"
+    assert CANARY not in mask_patterns(text, MASK)
+
+
+def test_every_letter_has_one_lower_case_letter_but_one() -> None:
+    """Positions found in the lower case text are used in the text itself."""
+    longer = [chr(code) for code in range(0x110000) if len(chr(code).lower()) != 1]
+    assert longer == ["İ"]
