@@ -1,0 +1,115 @@
+"""The forms of the account pages. They check that input is there; services check the rest."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask_wtf import FlaskForm
+from wtforms import BooleanField, EmailField, Field, PasswordField, StringField
+from wtforms.validators import EqualTo, StopValidation
+
+from app.services.account_rules import EMAIL_MAX, NAME_MAX, PASSWORD_MAX, PASSWORD_MIN, is_plain
+from app.services.errors import ServiceError
+
+PASSWORD_HINT = f"{PASSWORD_MIN} to {PASSWORD_MAX} characters; a few unrelated words are good."
+_REPEAT_MISSING = "Enter the new password again."
+
+
+class Form(FlaskForm):  # type: ignore[misc]
+    """Carry a CSRF token; all forms of these pages do."""
+
+
+class PlainText:
+    """Require a text of limited length without control characters.
+
+    It sets no `maxlength`: browsers would cut a pasted password without a word.
+    """
+
+    field_flags = {"required": True}
+
+    def __init__(self, missing: str, maximum: int) -> None:
+        self.missing = missing
+        self.maximum = maximum
+
+    def __call__(self, _form: Form, field: Field) -> None:
+        if not field.data:
+            raise StopValidation(self.missing)
+        if len(field.data) > self.maximum:
+            raise StopValidation(f"Use at most {self.maximum} characters.")
+        if not is_plain(field.data):
+            raise StopValidation("Use only letters, digits, signs and spaces.")
+
+
+def _strip(text: str | None) -> str | None:
+    return text.strip() if text else text
+
+
+def _email() -> Field:
+    return EmailField(
+        "E-mail address",
+        [PlainText("Enter your e-mail address.", EMAIL_MAX)],
+        filters=[_strip],
+        render_kw={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"},
+    )
+
+
+def _password(
+    label: str, missing: str, autocomplete: str, *validators: Callable[..., Any]
+) -> Field:
+    return PasswordField(
+        label,
+        [PlainText(missing, PASSWORD_MAX), *validators],
+        render_kw={"autocomplete": autocomplete},
+    )
+
+
+def _new_password(label: str = "Password") -> Field:
+    return _password(label, "Enter a password.", "new-password")
+
+
+def _repeat() -> Field:
+    same = EqualTo("password", "The two passwords are not the same.")
+    return _password("Password, again", _REPEAT_MISSING, "new-password", same)
+
+
+class LoginForm(Form):
+    email = _email()
+    password = _password("Password", "Enter your password.", "current-password")
+    keep = BooleanField("Stay logged in for two weeks")
+
+
+class RegisterForm(Form):
+    email = _email()
+    name = StringField(
+        "Name",
+        [PlainText("Enter a name.", NAME_MAX)],
+        filters=[_strip],
+        render_kw={"autocomplete": "name"},
+    )
+    password = _new_password()
+    repeat = _repeat()
+
+
+class ChangePasswordForm(Form):
+    current = _password("Current password", "Enter your current password.", "current-password")
+    password = _new_password("New password")
+    repeat = _repeat()
+
+
+class ForgotForm(Form):
+    email = _email()
+
+
+class ResetForm(Form):
+    password = _new_password("New password")
+    repeat = _repeat()
+
+
+def show_problems(form: Form, error: ServiceError) -> None:
+    """Put what a service refused beside the fields; what has no field goes above the form."""
+    for name, problem in error.errors.items():
+        if name in form:
+            form[name].errors = [*form[name].errors, problem]
+        else:
+            form.form_errors.append(problem)
+    if not error.errors:
+        form.form_errors.append(error.message)

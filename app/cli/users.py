@@ -1,0 +1,65 @@
+"""Commands for accounts: `flask users …`."""
+
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from flask.cli import AppGroup
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from app.models.user import ADMIN, USER
+from app.services import user_service
+from app.services.account_rules import normal_email
+from app.services.errors import ServiceError
+
+users = AppGroup("users", help="Make accounts and administrators.")
+
+
+@users.command("create")
+@click.argument("email")
+@click.option("--admin", is_flag=True, help="Make an administrator.")
+@click.option("--name", default="", help="Default: what stands before the @.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from the first input line.")
+@click.option("--if-none", is_flag=True, help="Do nothing when there is an account already.")
+def create(email: str, admin: bool, name: str, password_stdin: bool, if_none: bool) -> None:
+    """Make an account; a password that is not given is made up and shown once."""
+    with _explained():
+        if if_none and user_service.any_user():
+            return
+        password = _first_line() if password_stdin else secrets.token_urlsafe(15)
+        role = ADMIN if admin else USER
+        user = user_service.create_user(email, password, name=name, role=role, via="command")
+    kind = "administrator" if admin else "account"
+    click.echo(f"Made the {kind} {user.email}.")
+    if not password_stdin:
+        click.echo(f"Password, shown only now: {password}")
+
+
+@users.command("promote")
+@click.argument("email")
+def promote(email: str) -> None:
+    """Make an account an administrator."""
+    with _explained():
+        changed = user_service.promote(email)
+    name = normal_email(email)
+    click.echo(f"{name} is {'now' if changed else 'already'} an administrator.")
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what was refused into one clear line and exit code 1."""
+    try:
+        yield
+    except ServiceError as error:
+        parts = [f"{field}: {problem}" for field, problem in error.errors.items()]
+        raise click.ClickException(" ".join(parts) or error.message) from None
+    except (OperationalError, ProgrammingError):
+        raise click.ClickException(
+            "The database does not answer or has no tables yet; try: flask --app wsgi db upgrade"
+        ) from None
+
+
+def _first_line() -> str:
+    return sys.stdin.readline().rstrip("\r\n")

@@ -1,0 +1,128 @@
+"""Mail over SMTP: sent or not, it is recorded, and it never raises."""
+
+import contextlib
+import logging
+import re
+import smtplib
+import ssl
+from collections.abc import Iterable, Mapping
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+from typing import Any
+
+from flask import current_app
+
+from app.observability import metrics
+from app.observability.events import record_event
+
+SENT, FAILED, NOT_CONFIGURED = "sent", "failed", "not_configured"
+
+# RFC 5321 in practice: no spaces, no controls, nothing that starts a second address.
+_ADDRESS = re.compile(r"""[!#-'*+\-/-9=?^-~.]{1,64}@[A-Za-z0-9.\-\[\]:]{1,253}""")
+_MAX_SUBJECT = 200
+_GOODBYE_TIMEOUT = 1.0
+
+
+def send_email(recipients: str | Iterable[str], subject: str, body: str) -> bool:
+    """Send a plain text mail; return True only when the server took it for somebody.
+
+    Each network step waits at most SMTP_TIMEOUT seconds. Addresses that are none are skipped,
+    which the event names. Records `email_sent` or `email_failed`, never the body; never raises.
+    """
+    subject = _one_line(subject)
+    good, skipped = _sort_addresses(recipients)
+    told: dict[str, Any] = {
+        "subject": subject,
+        "recipients": [_masked(address) for address in good],
+    }
+    if skipped:
+        told["skipped"] = [_masked(address) for address in skipped]
+    if reason := _what_is_missing(good):
+        return _failed(NOT_CONFIGURED, {**told, "reason": reason})
+    try:
+        refused = _deliver(current_app.config, good, subject, body)
+    except Exception as error:  # noqa: BLE001 - mail may fail in any way, its caller may not
+        reason = f"{type(error).__name__}: {error}"
+        return _failed(FAILED, {**told, "reason": reason})
+    if refused:
+        told["refused"] = [_masked(address) for address in refused]
+    metrics.emails_total.labels(SENT).inc()
+    record_event("email_sent", "email sent", details=told)
+    return True
+
+
+def _what_is_missing(good: list[str]) -> str | None:
+    if not good:
+        return "no recipients"
+    return None if current_app.config["SMTP_HOST"] else "no SMTP_HOST set"
+
+
+def _failed(result: str, told: Mapping[str, Any]) -> bool:
+    metrics.emails_total.labels(result).inc()
+    record_event("email_failed", "email failed", level=logging.WARNING, details=told)
+    return False
+
+
+def _deliver(config: Any, to: list[str], subject: str, body: str) -> list[str]:
+    """Return the addresses that the server refused while it took the mail for others."""
+    message = _message(config["MAIL_FROM"], to, subject, body)
+    # Without a name of ours smtplib asks the DNS for one, which no timeout limits.
+    name = config["MAIL_FROM"].partition("@")[2]
+    client = smtplib.SMTP(
+        config["SMTP_HOST"], config["SMTP_PORT"], local_hostname=name,
+        timeout=config["SMTP_TIMEOUT"],
+    )  # fmt: skip
+    with contextlib.closing(client):
+        if config["SMTP_STARTTLS"]:
+            client.starttls(context=ssl.create_default_context())
+        if config["SMTP_USERNAME"]:
+            client.login(config["SMTP_USERNAME"], config["SMTP_PASSWORD"])
+        refused = client.send_message(message, config["MAIL_FROM"], to)
+        # The mail is theirs now: a slow goodbye may not turn success into a second mail.
+        with contextlib.suppress(OSError):
+            if client.sock is not None:
+                client.sock.settimeout(_GOODBYE_TIMEOUT)
+            client.quit()
+    return list(refused)
+
+
+def _message(sender: str, to: list[str], subject: str, body: str) -> EmailMessage:
+    message = EmailMessage()
+    message["From"] = sender
+    message["To"] = ", ".join(to)
+    message["Subject"] = subject
+    message["Date"] = formatdate()
+    message["Message-ID"] = make_msgid(domain=sender.partition("@")[2])
+    # So that no holiday answer comes back (RFC 3834).
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(_encodable(body), charset="utf-8")
+    return message
+
+
+def _sort_addresses(recipients: str | Iterable[str] | None) -> tuple[list[str], list[str]]:
+    given = [recipients] if isinstance(recipients, str) else list(recipients or [])
+    good: list[str] = []
+    skipped: list[str] = []
+    for one in given:
+        address = str(one).strip()
+        if _ADDRESS.fullmatch(address):
+            # Once each, in the order given.
+            good += [address] if address not in good else []
+        else:
+            skipped.append(address)
+    return good, skipped
+
+
+def _one_line(text: str) -> str:
+    """Return a header's value that cannot start another header."""
+    shown = "".join(char if char.isprintable() else " " for char in _encodable(str(text)))
+    return " ".join(shown.split())[:_MAX_SUBJECT]
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _masked(address: str) -> str:
+    local, at, domain = address.partition("@")
+    return f"{local[:1]}***{at}{domain[:100]}"
