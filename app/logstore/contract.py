@@ -1,0 +1,126 @@
+"""What every log store takes, gives back and can be asked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from app.logstore.record import LogRecord, keep_class, normalise
+from app.observability.ids import id_floor, id_time
+
+__all__ = [
+    "Checkpoint", "Group", "LogQuery", "LogRecord", "LogStore", "Page", "StoreUnavailable",
+    "keep_class", "normalise",
+]  # fmt: skip
+
+
+class StoreUnavailable(Exception):
+    """Say that the store cannot be used now; nothing was stored, so try again later."""
+
+
+@dataclass(frozen=True)
+class LogQuery:
+    """Select records; an empty field selects all. `since` is included, `until` is not."""
+
+    levels: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    user_id: str | None = None
+    account: str | None = None
+    request_id: str | None = None
+    text: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    route: str | None = None
+    status_min: int | None = None
+    status_max: int | None = None
+    fingerprint: str | None = None
+    min_duration_ms: float | None = None
+    without_actions: tuple[str, ...] = ()
+
+    def id_bounds(self) -> tuple[str | None, str | None]:
+        """Return the time range as identifiers, so that the primary key serves it."""
+        low = id_floor(self.since) if self.since else None
+        return low, id_floor(self.until) if self.until else None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How far one host's segment is in the store.
+
+    `next_seq` is the number the host's next record gets; `sealed` says that no byte will
+    ever be added and all are read.
+    """
+
+    source: str
+    segment: str
+    offset: int
+    sealed: bool
+    next_seq: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page, newest first. `next` is the cursor to older records, None at the end.
+
+    `looked_back_to` is set when a search ran out of time: it has seen every record since
+    then, and goes on from `next`.
+    """
+
+    records: list[dict[str, Any]]
+    next: str | None = None
+    looked_back_to: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Records that share `values`: how many, and the newest one's id."""
+
+    values: tuple[Any, ...]
+    count: int
+    last_id: str
+
+    @property
+    def last_seen(self) -> datetime:
+        """Return the time of the newest one."""
+        return id_time(self.last_id)
+
+
+class LogStore(Protocol):
+    """Keep records. Every method raises StoreUnavailable when the store cannot be used."""
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """Return how many records were stored `encoded`, and how many were `refused` even so."""
+
+    def append(self, records: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
+        """Store records and the checkpoint in one transaction; return the ids that were new.
+
+        Records may be of any shape; each gets the next `seq` of the checkpoint's source, which
+        then stands at the number after the last. One that is already there is skipped.
+        """
+
+    def page(self, query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
+        """Return records older than the id `before`, newest first."""
+
+    def after(
+        self, query: LogQuery, cursor: str | None = None, limit: int = 200
+    ) -> tuple[list[dict[str, Any]], str]:
+        """Return what was stored since `cursor`, in order of storing, and the next cursor.
+
+        Without a cursor: the newest records, oldest of them first, to follow from there.
+        """
+
+    def get(self, record_id: str) -> dict[str, Any] | None:
+        """Return one record, None when there is none."""
+
+    def count_by(self, query: LogQuery, field: str) -> list[tuple[Any, int]]:
+        """Return each value of a field with its count, most frequent first."""
+
+    def group_by(self, query: LogQuery, fields: Sequence[str], limit: int = 100) -> list[Group]:
+        """Count by several fields at once, most frequent first; `details.<key>` is a field too."""
+
+    def checkpoints(self, source: str) -> list[Checkpoint]:
+        """Return how far each segment of a host is."""
+
+    def forget(self, source: str, segment: str) -> None:
+        """Drop the checkpoint of a segment whose file is gone."""

@@ -1,0 +1,51 @@
+"""A record as a row of the table `logs`, and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from app.logstore.record import EXCEPTION_TEXTS, LogRecord, to_timestamp
+from app.models.log import Log
+
+COLUMNS = tuple(column.name for column in Log.__table__.columns)
+_PLAIN = tuple(
+    name for name in COLUMNS
+    if name not in {"timestamp", "details", "source", "seq"} and not name.startswith("exception_")
+)  # fmt: skip
+
+
+def to_row(record: LogRecord, source: str, seq: int) -> dict[str, Any]:
+    """Return a record as column values; the time is text and details are a value still."""
+    exception: Mapping[str, Any] = record["exception"] or {}
+    return {
+        **{name: record[name] for name in _PLAIN},  # type: ignore[literal-required]
+        **{f"exception_{name}": exception.get(name) for name in EXCEPTION_TEXTS},
+        "timestamp": record["timestamp"],
+        "details": record["details"],
+        "source": source,
+        "seq": seq,
+    }
+
+
+def sqlite_values(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return a row as SQLite's driver takes it, in the order of COLUMNS."""
+    stamp = row["timestamp"]
+    values = {
+        **row,
+        # As SQLAlchemy spells a DateTime.
+        "timestamp": f"{stamp[:10]} {stamp[11:26]}",
+        "details": orjson.dumps(row["details"]).decode(),
+    }
+    return tuple(values[name] for name in COLUMNS)
+
+
+def from_row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a row as a record: every name of the contract, with `source`, `seq` and `keep`."""
+    exception = {name: row[f"exception_{name}"] for name in EXCEPTION_TEXTS}
+    record = {name: row[name] for name in _PLAIN}
+    record["timestamp"] = to_timestamp(row["timestamp"])
+    record["exception"] = exception if any(exception.values()) else None
+    record["details"] = row["details"] or {}
+    record["source"], record["seq"] = row["source"], row["seq"]
+    return record

@@ -1,0 +1,240 @@
+"""Read the segments of a log file: whole lines from an offset, and what is left of torn ones."""
+
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from app.logstore.record import (
+    EPOCH,
+    derived_id,
+    parse_moment,
+    time_of,
+    to_timestamp,
+    valid_id,
+)
+
+CHUNK = 1_048_576
+_MAX_LINES = 1_000
+# A "line" longer than any writer's limit is no line; its pieces are kept as fragments.
+_LONGEST_LINE = 4 * CHUNK
+_START = b'{"id":'
+_MAX_STARTS = 2_000
+_MAX_FRAGMENT = 65_536
+
+
+@dataclass
+class Chunk:
+    """Some whole lines of a segment; `end` is the offset behind the last of them."""
+
+    records: list[dict[str, Any]] = field(default_factory=list)
+    end: int = 0
+    torn: int = 0
+
+
+class Segment:
+    """One open segment. Its identity is what it says first, never its inode or its name."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # Opening what only looks like a segment, a pipe, must not wait for its other end.
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+            os.close(self._fd)
+            raise OSError(errno.EINVAL, "not a regular file")
+
+    def __enter__(self) -> "Segment":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self._fd).st_size
+
+    def stamp(self) -> tuple[int, int, int]:
+        """Return what changes when the file does."""
+        now = os.fstat(self._fd)
+        return now.st_ino, now.st_size, now.st_mtime_ns
+
+    def identity(self, *, whole: bool = False) -> str | None:
+        """Return the id of the first record, or a digest of the first line when it has none.
+
+        None while the first line is still being written; `whole` says that it never will be.
+        """
+        line, ended = self._line_at(0)
+        line = line[:_LONGEST_LINE]
+        if not line or not (ended or whole or len(line) == _LONGEST_LINE):
+            return None
+        for piece in split(line):
+            if isinstance(piece, Whole) and (known := valid_id(piece.data.get("id"))):
+                return known
+        return hashlib.sha256(line).hexdigest()[:32]
+
+    def read(self, offset: int, identity: str, *, whole: bool = False) -> Chunk:
+        """Return the records of up to 1 MiB of whole lines; `whole` takes an unended one too."""
+        data = os.pread(self._fd, CHUNK, offset)
+        end = data.rfind(b"\n") + 1
+        if not end and len(data) == CHUNK:
+            data, ended = self._line_at(offset)
+            end = len(data) if ended or len(data) >= _LONGEST_LINE else 0
+        if whole and not end:
+            end = len(data)
+        chunk = Chunk(end=offset)
+        for line in _lines(data[:end]):
+            for piece in split(line):
+                chunk.records.append(_record(piece, identity, chunk.end + piece.start))
+                chunk.torn += isinstance(piece, Fragment)
+            chunk.end += len(line)
+        return chunk
+
+    def is_final(self) -> bool:
+        """Tell whether no writer holds this rotated segment, so that it never grows again.
+
+        Asking once is enough, and the lock is not kept: a writer that comes later finds, with
+        its lock and before it writes, that the name belongs to another file.
+        """
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        return True
+
+    def first_time(self, offset: int) -> datetime | None:
+        """Return the time of the first whole line from `offset` on, None when there is none."""
+        line, ended = self._line_at(offset)
+        if not ended:
+            return None
+        for piece in split(line):
+            known = isinstance(piece, Whole) and valid_id(piece.data.get("id"))
+            if known:
+                return time_of(known)
+        return datetime.fromtimestamp(os.fstat(self._fd).st_mtime, UTC)
+
+    def _line_at(self, offset: int) -> tuple[bytes, bool]:
+        """Return the line that begins at `offset`, and whether it has an end."""
+        data = b""
+        while len(data) < _LONGEST_LINE:
+            block = os.pread(self._fd, CHUNK, offset + len(data))
+            found = block.find(b"\n")
+            if found >= 0:
+                return data + block[: found + 1], True
+            data += block
+            if len(block) < CHUNK:
+                break
+        return data, False
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole record that stands at `start` of its line."""
+
+    start: int
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """What a kill or a full disk left of a record."""
+
+    start: int
+    text: bytes
+
+
+def split(line: bytes) -> list[Whole | Fragment]:
+    """Return the records and fragments of one line; a sound line is one record.
+
+    In a torn line each later start of a record is tried: the leftmost rest that parses as a
+    whole record is it.
+    """
+    line = line.rstrip(b"\r\n")
+    if not line.strip():
+        return []
+    if (data := _parse(line)) is not None:
+        return [Whole(0, data)]
+    for start in _starts(line):
+        if (data := _parse(line[start:])) is not None and _is_record(data):
+            return [*_whole_then_fragment(line[:start], 0), Whole(start, data)]
+    return _whole_then_fragment(line, 0)
+
+
+def _whole_then_fragment(part: bytes, base: int) -> list[Whole | Fragment]:
+    """Split what stands before a whole record: only a line feed may be missing behind a record."""
+    if not part:
+        return []
+    if (data := _parse(part)) is not None and _is_record(data):
+        return [Whole(base, data)]
+    for start in _starts(part):
+        if (data := _parse(part[:start])) is not None and _is_record(data):
+            return [Whole(base, data), *_whole_then_fragment(part[start:], base + start)]
+    return [Fragment(base, part)]
+
+
+def _lines(data: bytes) -> list[bytes]:
+    """Return the first lines with their line feeds; the last may lack one."""
+    lines = data.split(b"\n", _MAX_LINES)
+    rest = lines.pop()
+    lines = [line + b"\n" for line in lines]
+    return [*lines, rest] if rest and len(lines) < _MAX_LINES else lines
+
+
+def _starts(line: bytes) -> Iterator[int]:
+    found = 0
+    for _ in range(_MAX_STARTS):
+        found = line.find(_START, found + 1)
+        if found < 0:
+            return
+        yield found
+
+
+def _parse(text: bytes) -> dict[str, Any] | None:
+    try:
+        data = orjson.loads(text)
+    except ValueError:
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _is_record(data: dict[str, Any]) -> bool:
+    return valid_id(data.get("id")) is not None and "timestamp" in data and "level" in data
+
+
+def _record(piece: Whole | Fragment, identity: str, offset: int) -> dict[str, Any]:
+    place = f"{identity}:{offset}".encode()
+    if isinstance(piece, Whole):
+        if valid_id(piece.data.get("id")):
+            return piece.data
+        # A line of somebody else's: its place gives it an id that is the same on each reading.
+        return {**piece.data, **_stamped(None, identity, place, piece.data)}
+    known = valid_id(piece.text[7:43].decode("ascii", "replace"))
+    return {
+        **_stamped(known, identity, place, {}),
+        "level": "WARNING",
+        "logger": "app.logstore",
+        "message": "Torn log line",
+        "details": {
+            "fragment": piece.text[:_MAX_FRAGMENT].decode("utf-8", "replace"),
+            "segment": identity,
+            "offset": offset,
+        },
+    }
+
+
+def _stamped(
+    known: str | None, identity: str, place: bytes, data: dict[str, Any]
+) -> dict[str, Any]:
+    """Return an id made of the place, with the time that is nearest to the record's own."""
+    nearest = known or valid_id(identity)
+    moment = parse_moment(data.get("timestamp")) or (time_of(nearest) if nearest else EPOCH)
+    other = {"given_id": data["id"]} if data.get("id") is not None else {}
+    return {"id": derived_id(moment, place), "timestamp": to_timestamp(moment), **other}

@@ -1,0 +1,149 @@
+"""Write batches into the SQL log store: each record once, and no record stops the others."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Engine
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.logstore.contract import Checkpoint
+from app.logstore.partitions import Partitions
+from app.logstore.record import LogRecord, encoded
+from app.logstore.rows import COLUMNS, sqlite_values, to_row
+from app.logstore.sql_errors import lacks_partition, refuses_data
+from app.models.log import Log, LogCheckpoint
+from app.models.types import utc_now
+
+_log = logging.getLogger(__name__)
+_Rows = Sequence[dict[str, Any]]
+_LIST = ", ".join(COLUMNS)
+_SQLITE_INSERT = (
+    f"INSERT INTO logs ({_LIST}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT DO NOTHING"  # noqa: S608
+)
+# The rows that were new are those that have a number of this batch.
+_SQLITE_NEW = "SELECT id FROM logs WHERE source = ? AND seq BETWEEN ? AND ?"
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+_TYPES = ", ".join(
+    f"{column.name} {column.type.compile(_DIALECT)}" for column in Log.__table__.columns
+)
+# The batch travels as one JSON value: measured with 1,000 records a batch, 45,000 records a second
+# against 22,000 with the driver's executemany() and 3,500 with SQLAlchemy's.
+_POSTGRESQL_INSERT = (
+    f"INSERT INTO logs ({_LIST}) SELECT {_LIST} FROM json_to_recordset(%s) AS batch({_TYPES})"  # noqa: S608
+    " ON CONFLICT DO NOTHING RETURNING id::text"
+)
+
+
+class Appender:
+    """Append batches through one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._on_postgresql = engine.dialect.name == "postgresql"
+        self._partitions = Partitions(engine)
+        self.refused: Counter[str] = Counter()
+
+    def append(self, records: Sequence[LogRecord], checkpoint: Checkpoint) -> list[str]:
+        """Store records and checkpoint in one transaction; return the ids that were new."""
+        rows = [
+            to_row(record, checkpoint.source, seq)
+            for seq, record in enumerate(records, checkpoint.next_seq)
+        ]
+        self._make_partitions(rows)
+        try:
+            return self._write(rows, checkpoint)
+        except Exception as error:
+            if lacks_partition(error):
+                self._partitions.forget()
+                self._make_partitions(rows)
+                return self._write(rows, checkpoint)
+            if not refuses_data(error):
+                raise
+        return self._write_with_care(records, rows, checkpoint)
+
+    def _make_partitions(self, rows: _Rows) -> None:
+        if self._on_postgresql:
+            self._partitions.ensure((row["keep"], row["id"]) for row in rows)
+
+    def _write(self, rows: _Rows, checkpoint: Checkpoint) -> list[str]:
+        with self._engine.begin() as connection:
+            self._lock(connection)
+            new = self._insert(connection, rows)
+            _keep(connection, checkpoint, len(rows))
+        return new
+
+    def _write_with_care(
+        self, records: Sequence[LogRecord], rows: _Rows, checkpoint: Checkpoint
+    ) -> list[str]:
+        """Write the batch without what the store refuses, and that in a form it takes."""
+        shells = {
+            row["seq"]: to_row(encoded(record), row["source"], row["seq"])
+            for record, row in zip(records, rows, strict=True)
+        }
+        self._make_partitions(list(shells.values()))
+        refused: list[dict[str, Any]] = []
+        with self._engine.begin() as connection:
+            self._lock(connection)
+            new = self._insert_halving(connection, rows, refused)
+            lost: list[dict[str, Any]] = []
+            for row in refused:
+                new += self._insert_halving(connection, [shells[row["seq"]]], lost)
+            _keep(connection, checkpoint, len(rows))
+        counts = {"encoded": len(refused) - len(lost), "refused": len(lost)}
+        self.refused.update(counts)
+        _log.warning("The log store refused records", extra={"details": counts})
+        return new
+
+    def _insert_halving(
+        self, connection: Connection, rows: _Rows, refused: list[dict[str, Any]]
+    ) -> list[str]:
+        try:
+            with connection.begin_nested():
+                return self._insert(connection, rows)
+        except Exception as error:
+            if not refuses_data(error):
+                raise
+        if len(rows) == 1:
+            refused.append(rows[0])
+            return []
+        half = len(rows) // 2
+        return self._insert_halving(connection, rows[:half], refused) + self._insert_halving(
+            connection, rows[half:], refused
+        )
+
+    def _lock(self, connection: Connection) -> None:
+        if not self._on_postgresql:
+            # Before anything is read: a lock that is taken late can fail without waiting.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def _insert(self, connection: Connection, rows: _Rows) -> list[str]:
+        if not rows:
+            return []
+        if self._on_postgresql:
+            batch = orjson.dumps(list(rows)).decode()
+            return list(connection.exec_driver_sql(_POSTGRESQL_INSERT, (batch,)).scalars())
+        connection.exec_driver_sql(_SQLITE_INSERT, [sqlite_values(row) for row in rows])
+        bounds = (rows[0]["source"], rows[0]["seq"], rows[-1]["seq"])
+        given = {row["id"] for row in rows}
+        new = connection.exec_driver_sql(_SQLITE_NEW, bounds).scalars()
+        return [record_id for record_id in new if record_id in given]
+
+
+def _keep(connection: Connection, checkpoint: Checkpoint, count: int) -> None:
+    on_postgresql = connection.dialect.name == "postgresql"
+    insert = postgresql.insert if on_postgresql else sqlite.insert
+    values = {
+        "offset": checkpoint.offset,
+        "sealed": checkpoint.sealed,
+        "next_seq": checkpoint.next_seq + count,
+        "updated_at": utc_now(),
+    }
+    statement = insert(LogCheckpoint).values(
+        source=checkpoint.source, segment=checkpoint.segment, **values
+    )
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["source", "segment"], set_=values)
+    )

@@ -1,0 +1,100 @@
+"""The log store on SQLite and PostgreSQL."""
+
+import os
+import weakref
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Engine, delete, exists, select
+from sqlalchemy.orm import aliased
+
+from app.logstore.contract import Checkpoint, Group, LogQuery, Page
+from app.logstore.record import KEEPS, normalise, valid_id
+from app.logstore.rows import from_row
+from app.logstore.sql_append import Appender
+from app.logstore.sql_errors import store_errors
+from app.logstore.sql_groups import read_groups
+from app.logstore.sql_pages import read_page
+from app.logstore.sql_tail import read_after
+from app.models.log import Log, LogCheckpoint
+
+
+class SqlStore:
+    """Keep records in the tables of `app.models.log`; `contract.LogStore` says what each does.
+
+    A search stops after `deadline` seconds and says how far it came. Safe to use after a fork.
+    """
+
+    def __init__(self, engine: Engine, deadline: float = 0.25) -> None:
+        self._engine = engine
+        self._deadline = deadline
+        self._appender = Appender(engine)
+        _forget_connections_after_fork(engine)
+
+    @property
+    def refused(self) -> Counter[str]:
+        """Return how many records the database refused: stored `encoded`, or `refused` even so."""
+        return self._appender.refused
+
+    def append(self, records: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
+        with store_errors():
+            return self._appender.append([normalise(record) for record in records], checkpoint)
+
+    def page(self, query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
+        with store_errors(), self._engine.connect() as connection:
+            return read_page(connection, query, before, limit, self._deadline)
+
+    def after(
+        self, query: LogQuery, cursor: str | None = None, limit: int = 200
+    ) -> tuple[list[dict[str, Any]], str]:
+        with store_errors(), self._engine.connect() as connection:
+            return read_after(connection, query, cursor, limit, self._deadline)
+
+    def get(self, record_id: str) -> dict[str, Any] | None:
+        if (known := valid_id(record_id)) is None:
+            return None
+        statement = select(*Log.__table__.c).where(Log.id == known, Log.keep.in_(KEEPS))
+        with store_errors(), self._engine.connect() as connection:
+            row = connection.execute(statement).mappings().first()
+        return from_row(row) if row else None
+
+    def count_by(self, query: LogQuery, field: str) -> list[tuple[Any, int]]:
+        groups = self.group_by(query, [field])
+        return [(group.values[0], group.count) for group in groups]
+
+    def group_by(self, query: LogQuery, fields: Sequence[str], limit: int = 100) -> list[Group]:
+        with store_errors(), self._engine.connect() as connection:
+            return read_groups(connection, query, fields, limit)
+
+    def checkpoints(self, source: str) -> list[Checkpoint]:
+        names = ("source", "segment", "offset", "sealed", "next_seq")
+        columns = [LogCheckpoint.__table__.c[name] for name in names]
+        statement = select(*columns).where(LogCheckpoint.source == source)
+        with store_errors(), self._engine.connect() as connection:
+            return [Checkpoint(*row) for row in connection.execute(statement)]
+
+    def forget(self, source: str, segment: str) -> None:
+        other = aliased(LogCheckpoint)
+        # The highest number a host has given must stay, or its next record gets it again.
+        higher = exists().where(
+            other.source == source,
+            other.segment != segment,
+            other.next_seq >= LogCheckpoint.next_seq,
+        )
+        statement = delete(LogCheckpoint).where(
+            LogCheckpoint.source == source, LogCheckpoint.segment == segment, higher
+        )
+        with store_errors(), self._engine.begin() as connection:
+            connection.execute(statement.execution_options(synchronize_session=False))
+
+
+def _forget_connections_after_fork(engine: Engine) -> None:
+    # Two processes on one connection would read each other's answers.
+    known = weakref.ref(engine)
+
+    def forget() -> None:
+        if (alive := known()) is not None:
+            alive.dispose(close=False)
+
+    os.register_at_fork(after_in_child=forget)

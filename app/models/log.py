@@ -1,0 +1,108 @@
+"""The log as tables: one row for each record, and how far each host's segments are stored."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import BigInteger, Dialect, Index, String, Text, text
+from sqlalchemy.dialects.postgresql import UUID
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import UserDefinedType
+
+from app.extensions import db
+from app.models.types import UtcDateTime, utc_now
+
+_Process = Callable[[Any], Any]
+RecordId = String(36).with_variant(UUID(as_uuid=False), "postgresql")
+
+
+class JsonText(UserDefinedType[dict[str, Any]]):
+    """Keep JSON in a JSON column as it was written, so that a search finds letters beyond ASCII."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "JSON"
+
+    def bind_processor(self, dialect: Dialect) -> _Process:  # noqa: ARG002
+        return lambda value: None if value is None else orjson.dumps(value).decode()
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> _Process:  # noqa: ARG002
+        # PostgreSQL's driver has parsed it already.
+        return lambda value: orjson.loads(value) if isinstance(value, str) else value
+
+
+def _index(name: str, *columns: str, where: str | None = None) -> Index:
+    """Return an index; with `where`, of those rows only that a query for them would want."""
+    condition = text(where) if where else None
+    return Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
+
+
+class Log(db.Model):  # type: ignore[name-defined, misc]
+    """Hold one record of the log; on PostgreSQL partitioned by `keep`, then by time."""
+
+    __tablename__ = "logs"
+    __bind_key__ = "logs"
+    __table_args__ = (
+        # Most records are requests and of level INFO: the primary key finds those as well.
+        _index("ix_logs_request_id_id", "request_id", "id", where="request_id IS NOT NULL"),
+        _index("ix_logs_action_id", "action", "id", where="action <> 'request'"),
+        _index("ix_logs_level_id", "level", "id", where="level NOT IN ('DEBUG', 'INFO')"),
+        _index("ix_logs_user_id_id", "user_id", "id", where="user_id IS NOT NULL"),
+        _index(
+            "ix_logs_exception_fingerprint_id", "exception_fingerprint", "id",
+            where="exception_fingerprint IS NOT NULL",
+        ),
+        _index("ix_logs_source_seq", "source", "seq"),
+        {"postgresql_partition_by": "LIST (keep)"},
+    )  # fmt: skip
+
+    # The time is in the id, which comes first: the key serves every range of time.
+    id: Mapped[str] = mapped_column(RecordId, primary_key=True)
+    keep: Mapped[str] = mapped_column(String(16), primary_key=True)
+    source: Mapped[str] = mapped_column(String(36))
+    seq: Mapped[int] = mapped_column(BigInteger)
+    timestamp: Mapped[datetime] = mapped_column(UtcDateTime)
+    level: Mapped[str] = mapped_column(String(16))
+    logger: Mapped[str] = mapped_column(String(200))
+    message: Mapped[str] = mapped_column(Text)
+    action: Mapped[str | None] = mapped_column(String(64))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    parent_request_id: Mapped[str | None] = mapped_column(String(64))
+    user_id: Mapped[str | None] = mapped_column(String(64))
+    account: Mapped[str | None] = mapped_column(String(254))
+    method: Mapped[str | None] = mapped_column(String(16))
+    path: Mapped[str | None] = mapped_column(Text)
+    route: Mapped[str | None] = mapped_column(String(255))
+    status: Mapped[int | None]
+    duration_ms: Mapped[float | None]
+    db_ms: Mapped[float | None]
+    db_count: Mapped[int | None]
+    remote_addr: Mapped[str | None] = mapped_column(String(64))
+    host: Mapped[str | None] = mapped_column(String(255))
+    pid: Mapped[int | None] = mapped_column(BigInteger)
+    release: Mapped[str | None] = mapped_column(String(64))
+    target_type: Mapped[str | None] = mapped_column(String(64))
+    target_id: Mapped[str | None] = mapped_column(String(255))
+    outcome: Mapped[str | None] = mapped_column(String(32))
+    statement: Mapped[str | None] = mapped_column(Text)
+    exception_type: Mapped[str | None] = mapped_column(String(255))
+    exception_message: Mapped[str | None] = mapped_column(Text)
+    exception_traceback: Mapped[str | None] = mapped_column(Text)
+    exception_fingerprint: Mapped[str | None] = mapped_column(String(64))
+    details: Mapped[dict[str, Any]] = mapped_column(JsonText)
+
+
+class LogCheckpoint(db.Model):  # type: ignore[name-defined, misc]
+    """Tell how far one segment of one host is in the store."""
+
+    __tablename__ = "log_checkpoints"
+    __bind_key__ = "logs"
+
+    source: Mapped[str] = mapped_column(String(36), primary_key=True)
+    segment: Mapped[str] = mapped_column(String(64), primary_key=True)
+    offset: Mapped[int] = mapped_column(BigInteger)
+    sealed: Mapped[bool]
+    next_seq: Mapped[int] = mapped_column(BigInteger)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now, onupdate=utc_now)

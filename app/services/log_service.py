@@ -1,0 +1,166 @@
+"""Questions about the log, for pages and commands; knows the store by its contract only."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import current_app
+
+from app.logstore import current_store
+from app.logstore.contract import LogQuery, Page, StoreUnavailable
+
+# Pages and commands take the questions' types from here: they know no store.
+__all__ = [
+    "LogQuery", "Page", "Record", "StoreUnavailable", "count_errors", "errors", "get",
+    "get_error_summary", "get_failed_logins", "not_found", "per_hour", "request_story",
+    "runner_status", "search", "slow_queries", "tail", "user_history",
+]  # fmt: skip
+
+Record = dict[str, Any]
+_ERRORS = ("ERROR", "CRITICAL")
+
+
+def search(query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
+    """Return a page of records, newest first; pass its `next` as `before` for older ones.
+
+    Raises StoreUnavailable, as every function here does.
+    """
+    return current_store().page(query, before, limit)
+
+
+def tail(query: LogQuery, cursor: str | None = None, limit: int = 200) -> tuple[list[Record], str]:
+    """Return what was stored since `cursor`, oldest first, and the cursor for the next call.
+
+    Without a cursor: the newest `limit` records, to follow from there.
+    """
+    return current_store().after(query, cursor, limit)
+
+
+def get(record_id: str) -> Record | None:
+    """Return one record, None when there is none or the id is not one."""
+    return current_store().get(record_id)
+
+
+def runner_status() -> Any:
+    """Return what the runner of this host last said of itself, None when there is nothing."""
+    read: Callable[[], Any] = current_app.extensions.get("runner_status", lambda: None)
+    return read()
+
+
+def request_story(request_id: str, limit: int = 2000) -> list[Record]:
+    """Return everything that one request or job run said, oldest first."""
+    query = LogQuery(request_id=request_id)
+    records: list[Record] = []
+    before = None
+    while len(records) < limit:
+        page = current_store().page(query, before, min(500, limit - len(records)))
+        records += page.records
+        if (before := page.next) is None:
+            break
+    return records[::-1]
+
+
+def get_error_summary(hours: float = 24) -> list[dict[str, Any]]:
+    """Return errors by action, exception type and place, most frequent first.
+
+    Each has action (the operation, job or route that failed), exception_type, place (or the
+    logger, for records without exception), count, last_seen and last_id.
+    """
+    fields = ("action", "details.operation", "details.job", "route",
+              "exception.type", "details.place", "logger")  # fmt: skip
+    totals: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for group in current_store().group_by(_since(hours, levels=_ERRORS), fields, limit=1000):
+        action, operation, job, route, exception_type, place, logger = group.values
+        did = operation or job or (action if action != "error" else route) or action
+        key = (did, exception_type, place or logger)
+        entry = totals.setdefault(key, {
+            "action": did, "exception_type": exception_type, "place": place or logger,
+            "count": 0, "last_seen": group.last_seen, "last_id": group.last_id,
+        })  # fmt: skip
+        entry["count"] += group.count
+        if group.last_id > entry["last_id"]:
+            entry |= {"last_seen": group.last_seen, "last_id": group.last_id}
+    return sorted(totals.values(), key=lambda entry: (-entry["count"], -_stamp(entry)))
+
+
+def get_failed_logins(hours: float = 24, limit: int = 1000) -> list[Record]:
+    """Return the failed logins of the last hours, newest first."""
+    return _all(_since(hours, actions=("login_failed",)), limit)
+
+
+def errors(hours: float = 1, limit: int = 1000) -> list[Record]:
+    """Return the records of level ERROR and up of the last hours, newest first."""
+    return _all(_since(hours, levels=_ERRORS), limit)
+
+
+def slow_queries(hours: float = 24, limit: int = 1000) -> list[Record]:
+    """Return the slow-query records of the last hours, newest first."""
+    return _all(_since(hours, actions=("slow_query",)), limit)
+
+
+def not_found(hours: float = 24) -> list[tuple[str, int]]:
+    """Return the paths that answered 404 with how often, most frequent first."""
+    query = _since(hours, actions=("request",), status_min=404, status_max=404)
+    return current_store().count_by(query, "path")
+
+
+def user_history(
+    user_id: str | None = None,
+    account: str | None = None,
+    hours: float | None = None,
+    before: str | None = None,
+    limit: int = 50,
+) -> Page:
+    """Return a page of what one user did, by id or by account name, newest first.
+
+    An account name also finds failed logins, which have no user id.
+    """
+    since = None if hours is None else _ago(hours)
+    query = LogQuery(user_id=user_id, account=account, since=since)
+    return current_store().page(query, before, limit)
+
+
+def count_errors(hours: float = 1) -> int:
+    """Return how many `error` records the last hours have."""
+    query = _since(hours, actions=("error",), levels=_ERRORS)
+    return sum(count for _, count in current_store().count_by(query, "action"))
+
+
+def per_hour(hours: int = 24, levels: tuple[str, ...] = _ERRORS) -> list[tuple[datetime, int]]:
+    """Return each of the last hours (UTC, the running one included) with its count, oldest first.
+
+    Counts errors unless `levels` says otherwise; `()` counts every record.
+    """
+    this_hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    steps = [this_hour - timedelta(hours=back) for back in range(hours - 1, -1, -1)]
+    return [(step, _count(levels, step, step + timedelta(hours=1))) for step in steps]
+
+
+def _count(levels: tuple[str, ...], since: datetime, until: datetime) -> int:
+    query = LogQuery(levels=levels, since=since, until=until)
+    return sum(count for _, count in current_store().count_by(query, "level"))
+
+
+def _all(query: LogQuery, limit: int) -> list[Record]:
+    """Return up to `limit` records, going on where a slow search stopped."""
+    records: list[Record] = []
+    before = None
+    while len(records) < limit:
+        page = current_store().page(query, before, limit - len(records))
+        records += page.records
+        if (before := page.next) is None:
+            break
+    return records
+
+
+def _since(hours: float, **fields: Any) -> LogQuery:
+    return LogQuery(since=_ago(hours), **fields)
+
+
+def _ago(hours: float) -> datetime:
+    return datetime.now(UTC) - timedelta(hours=hours)
+
+
+def _stamp(entry: dict[str, Any]) -> float:
+    last_seen: datetime = entry["last_seen"]
+    return last_seen.timestamp()

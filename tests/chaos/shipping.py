@@ -1,0 +1,59 @@
+"""A process that ships until it is killed: LOG_DIR STORE_URL DATABASE_URL KILL_AT KILL_AFTER.
+
+KILL_AT names the point at which it kills itself, the KILL_AFTER-th time it passes there.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from app.logstore import outbox, sql_append
+from app.logstore.shipper import Shipper
+from app.logstore.sql_store import SqlStore
+from app.observability import log_file
+from tests.logstore.stores import open_engine
+
+log_dir, store_url, database_url, kill_at, kill_after = sys.argv[1:]
+left = int(kill_after)
+
+
+def kill_now(*_: Any) -> None:
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def before(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args, **named: (kill_now(), function(*args, **named))[1]
+
+
+def after(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args, **named: (function(*args, **named), kill_now())[0]
+
+
+if kill_at == "between records and checkpoint":
+    sql_append._keep = before(sql_append._keep)
+elif kill_at == "before the commit":
+    sql_append._keep = after(sql_append._keep)
+elif kill_at == "after the commit":
+    SqlStore.append = after(SqlStore.append)  # type: ignore[method-assign]
+elif kill_at == "before the outbox is emptied":
+    outbox.remove = before(outbox.remove)
+elif kill_at == "before pruning":
+    log_file.prune = before(log_file.prune)
+elif kill_at == "before noting what is shipped":
+    log_file.mark_shipped = before(log_file.mark_shipped)
+elif kill_at == "before a checkpoint is forgotten":
+    SqlStore.forget = before(SqlStore.forget)  # type: ignore[method-assign]
+
+database = open_engine(database_url, tables=False)
+store = SqlStore(open_engine(store_url, tables=False))
+shipper = Shipper(store, Path(log_dir), database, backup_count=1)
+while True:
+    if not shipper.ship_once():
+        time.sleep(0.005)

@@ -1,0 +1,76 @@
+"""What tests of the log store share: a store on any database, records, log files."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, func, select
+
+from app.extensions import _set_sqlite_pragmas, db
+from app.logstore.contract import Checkpoint
+from app.logstore.record import to_timestamp
+from app.models.log import Log
+from app.models.outbox import OutboxRecord
+from app.observability.ids import id_floor, new_id
+
+SOURCE = "0f0e0d0c-0000-4000-8000-000000000001"
+
+
+def open_engine(url: str, *, tables: bool = True) -> Engine:
+    """Return an engine as the app makes it, with the tables of the log and the outbox."""
+    engine = create_engine(url, hide_parameters=True)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_sqlite_pragmas)
+    if tables:
+        db.metadatas["logs"].create_all(engine)
+        OutboxRecord.__table__.create(engine, checkfirst=True)
+    return engine
+
+
+def sample(at: datetime | None = None, **fields: Any) -> dict[str, Any]:
+    """Return a record; `at` is its time, also in its id."""
+    moment = at or datetime.now(UTC)
+    record_id = new_id()
+    if at is not None:
+        record_id = id_floor(at)[:14] + record_id[14:]
+    return {
+        "id": record_id,
+        "timestamp": to_timestamp(moment),
+        "level": "INFO",
+        "logger": "app.test",
+        "message": "sample",
+        **fields,
+    }
+
+
+def put(
+    store: Any, *records: dict[str, Any], source: str = SOURCE, segment: str = "a"
+) -> list[str]:
+    """Append records behind what the store has of this source."""
+    known = store.checkpoints(source)
+    seq = max((one.next_seq for one in known), default=1)
+    found: list[str] = store.append(records, Checkpoint(source, segment, 0, False, seq))
+    return found
+
+
+def line(record: dict[str, Any]) -> bytes:
+    return json.dumps(record, ensure_ascii=False).encode() + b"\n"
+
+
+def write_lines(path: Path, *records: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.write(b"".join(line(record) for record in records))
+
+
+def stored(engine: Engine, column: str = "message") -> list[Any]:
+    """Return a column of every stored record, in the order of storing."""
+    with engine.connect() as connection:
+        statement = select(Log.__table__.c[column]).order_by(Log.seq)
+        return list(connection.scalars(statement))
+
+
+def count(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.scalar(select(func.count()).select_from(Log.__table__)) or 0)

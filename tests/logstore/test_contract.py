@@ -1,0 +1,289 @@
+"""What every store does, the same on each."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+
+from app.logstore.contract import Checkpoint, LogQuery, StoreUnavailable
+from app.logstore.record import normalise
+from app.logstore.sql_store import SqlStore
+from app.observability.ids import id_floor
+from tests.logstore.stores import SOURCE, count, open_engine, put, sample, stored
+from tests.logstore.test_record import ANYTHING, NAMES
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def minutes(number: float) -> datetime:
+    return NOW + timedelta(minutes=number)
+
+
+def test_a_record_comes_back_as_it_went_in(log_store: SqlStore) -> None:
+    record = normalise(sample(
+        action="request", status=500, duration_ms=1.25, user_id="7", path="/größe?x=1",
+        details={"queries": [{"statement": "SELECT 'ä'", "ms": 1.5}], "n": 2**62},
+        exception={"type": "E", "message": "m", "traceback": "t", "fingerprint": "f"},
+    ))  # fmt: skip
+    assert put(log_store, record) == [record["id"]]
+    assert log_store.get(record["id"]) == {**record, "source": SOURCE, "seq": 1}
+
+
+def test_a_record_is_stored_once_and_only_new_ids_are_told(log_store: SqlStore) -> None:
+    one, two, three = sample(), sample(), sample()
+    assert put(log_store, one, two) == [one["id"], two["id"]]
+    assert put(log_store, two, three, three) == [three["id"]]
+    assert len(log_store.page(LogQuery()).records) == 3
+
+
+def test_a_batch_and_its_checkpoint_are_stored_together(log_store: SqlStore) -> None:
+    log_store.append([sample(), sample()], Checkpoint(SOURCE, "a", 300, False, 1))
+    log_store.append([], Checkpoint(SOURCE, "a", 400, True, 3))
+    log_store.append([sample()], Checkpoint(SOURCE, "b", 10, False, 3))
+    log_store.append([], Checkpoint("another", "a", 1, False, 1))
+    known = sorted(log_store.checkpoints(SOURCE), key=lambda one: one.segment)
+    assert known == [
+        Checkpoint(SOURCE, "a", 400, True, 3),
+        Checkpoint(SOURCE, "b", 10, False, 4),
+    ]
+
+
+def test_a_forgotten_segment_never_takes_the_highest_number_with_it(log_store: SqlStore) -> None:
+    log_store.append([sample()], Checkpoint(SOURCE, "a", 1, True, 1))
+    log_store.append([sample()], Checkpoint(SOURCE, "b", 1, True, 2))
+    log_store.forget(SOURCE, "b")
+    log_store.forget(SOURCE, "a")
+    assert [one.segment for one in log_store.checkpoints(SOURCE)] == ["b"]
+
+
+def test_pages_follow_one_another_to_the_end(log_store: SqlStore) -> None:
+    records = [sample(minutes(index % 7), message=str(index)) for index in range(25)]
+    put(log_store, *records)
+    seen: list[str] = []
+    before = None
+    for _ in range(3):
+        page = log_store.page(LogQuery(), before, 10)
+        seen += [one["id"] for one in page.records]
+        before = page.next
+    assert before is None
+    assert seen == sorted((one["id"] for one in records), reverse=True)
+
+
+FILTERS = [
+    (LogQuery(), "abcdef"),
+    (LogQuery(levels=("ERROR", "CRITICAL")), "cf"),
+    (LogQuery(levels=("error",)), "c"),
+    (LogQuery(levels=("INFO",)), "abd"),
+    (LogQuery(levels=("DEBUG",)), "e"),
+    (LogQuery(levels=("DEBUG", "CRITICAL")), "ef"),
+    (LogQuery(actions=("item_create",)), "b"),
+    (LogQuery(actions=("item_create", "error")), "bc"),
+    (LogQuery(actions=("item_create", "request")), "ab"),
+    (LogQuery(actions=("request",)), "a"),
+    (LogQuery(actions=("item_create", "error"), levels=("ERROR", "INFO")), "bc"),
+    (LogQuery(without_actions=("request", "error")), "bdef"),
+    (LogQuery(user_id="7"), "ab"),
+    (LogQuery(account="b@c.d"), "b"),
+    (LogQuery(request_id="r1"), "abc"),
+    (LogQuery(fingerprint="f1"), "c"),
+    (LogQuery(route="/items/<id>"), "a"),
+    (LogQuery(status_min=500), "a"),
+    (LogQuery(status_min=400, status_max=499), ""),
+    (LogQuery(status_max=10**30), "a"),
+    (LogQuery(min_duration_ms=100), "a"),
+    (LogQuery(since=minutes(2)), "cdef"),
+    (LogQuery(until=minutes(2)), "ab"),
+    (LogQuery(since=minutes(1), until=minutes(3), levels=("INFO",)), "b"),
+    (LogQuery(text="hello"), "d"),
+    (LogQuery(text="HELLO wor"), "d"),
+    (LogQuery(text="/items/5"), "a"),
+    (LogQuery(text="valueerror"), "c"),
+    (LogQuery(text="broken cable"), "c"),
+    (LogQuery(text="select 1"), "a"),
+    (LogQuery(text="b@c"), "b"),
+    (LogQuery(text="GRÖSSE"), "d"),
+    (LogQuery(text="größe"), "e"),
+    (LogQuery(text="GRÖßE"), "e"),
+    (LogQuery(text="100%"), "f"),
+    (LogQuery(text="0%_"), "f"),
+    (LogQuery(text="a_b"), ""),
+    (LogQuery(text='say "hi" \\'), "b"),
+    (LogQuery(text="nowhere\0"), ""),
+    (LogQuery(user_id="\0", request_id="\ud800"), ""),
+    (LogQuery(text="i", user_id="7", levels=("INFO",)), "ab"),
+]
+
+
+def test_each_filter_selects_its_records(log_store: SqlStore) -> None:
+    put(
+        log_store,
+        sample(minutes(0), message="a", action="request", path="/items/5", route="/items/<id>",
+               status=500, duration_ms=120.0, user_id="7", request_id="r1", statement="SELECT 1"),
+        sample(minutes(1), message="b", action="item_create", user_id="7", account="b@c.d",
+               request_id="r1", details={"note": 'Say "hi" \\ there'}),
+        sample(minutes(2), message="c", action="error", level="ERROR", request_id="r1",
+               exception={"type": "ValueError", "message": "Broken cable", "fingerprint": "f1"}),
+        sample(minutes(3), message="d", details={"note": "Hello World", "size": "grÖsse axb"}),
+        sample(minutes(4), message="e", level="DEBUG", details={"size": "Größe"}),
+        sample(minutes(5), message="f", level="CRITICAL", details={"share": "100%_"}),
+    )  # fmt: skip
+    for query, found in FILTERS:
+        page = log_store.page(query)
+        follow, _ = log_store.after(query, None)
+        counts = log_store.count_by(query, "message")
+        assert "".join(one["message"] for one in page.records[::-1]) == found, query
+        assert (page.next, page.looked_back_to) == (None, None), query
+        assert "".join(one["message"] for one in follow) == found, query
+        assert "".join(sorted(value for value, _ in counts)) == found, query
+
+
+def test_a_search_that_runs_out_of_time_says_how_far_it_came_and_goes_on(engine: Engine) -> None:
+    store = SqlStore(engine, deadline=0)
+    put(store, *(sample(minutes(index / 100), message="x") for index in range(3500)))
+    put(store, sample(minutes(-1), message="needle"))
+    page = store.page(LogQuery(text="needle"))
+    assert (page.records, page.looked_back_to) == ([], minutes(25))
+    tries = 0
+    while not page.records and page.next:
+        page = store.page(LogQuery(text="needle"), page.next)
+        tries += 1
+    assert [one["message"] for one in page.records] == ["needle"]
+    assert tries > 1
+
+
+def test_the_tail_starts_with_the_newest_and_follows(log_store: SqlStore) -> None:
+    put(log_store, *(sample(minutes(index), message=str(index)) for index in range(5)))
+    found, cursor = log_store.after(LogQuery(), None, 3)
+    assert [one["message"] for one in found] == ["2", "3", "4"]
+    assert log_store.after(LogQuery(), cursor) == ([], cursor)
+    # Late, and out of order of time: a host that was cut off.
+    put(log_store, sample(minutes(-9), message="late"), source="another")
+    put(log_store, sample(minutes(6), message="next"))
+    found, cursor = log_store.after(LogQuery(), cursor)
+    assert sorted(one["message"] for one in found) == ["late", "next"]
+    assert log_store.after(LogQuery(), cursor)[0] == []
+
+
+def test_the_tail_hands_out_no_more_than_asked_for_and_nothing_twice(log_store: SqlStore) -> None:
+    _, cursor = log_store.after(LogQuery(), None)
+    put(log_store, *(sample(message=str(index)) for index in range(7)))
+    put(log_store, *(sample(message=str(index)) for index in range(7, 9)), source="another")
+    seen: list[str] = []
+    for _ in range(5):
+        found, cursor = log_store.after(LogQuery(), cursor, 3)
+        assert len(found) <= 3
+        seen += [one["message"] for one in found]
+    assert sorted(seen) == [str(index) for index in range(9)]
+
+
+def test_a_damaged_tail_cursor_starts_anew(log_store: SqlStore) -> None:
+    put(log_store, sample(message="only"))
+    for cursor in ("", "x", "e30", "WzFd", "eyJhIjoieCJ9", "ä" * 9, "\0"):
+        found, _ = log_store.after(LogQuery(), cursor)
+        assert [one["message"] for one in found] == ["only"], cursor
+
+
+def test_what_is_no_id_finds_nothing_and_breaks_nothing(log_store: SqlStore) -> None:
+    put(log_store, sample())
+    for bad in ("", "x", "\0", "0f0e0d0c-0000-4000-8000-000000000001", "1" * 5000):
+        assert log_store.get(bad) is None
+        assert len(log_store.page(LogQuery(), bad).records) == 1
+
+
+def test_an_id_is_found_in_capitals_too(log_store: SqlStore) -> None:
+    record = sample()
+    put(log_store, record)
+    found = log_store.get(record["id"].upper())
+    assert found is not None
+    assert found["id"] == record["id"]
+
+
+def test_records_are_counted_by_any_field_most_frequent_first(log_store: SqlStore) -> None:
+    failure = {"exception": {"type": "KeyError"}, "details": {"place": "a.py:1 in f"}}
+    put(
+        log_store,
+        sample(minutes(1), level="ERROR", **failure),
+        sample(minutes(3), level="ERROR", **failure),
+        sample(minutes(2), level="ERROR", exception={"type": "ValueError"}),
+    )
+    assert log_store.count_by(LogQuery(), "exception.type") == [("KeyError", 2), ("ValueError", 1)]
+    groups = log_store.group_by(LogQuery(), ["exception.type", "details.place"])
+    assert [(one.values, one.count) for one in groups] == [
+        (("KeyError", "a.py:1 in f"), 2),
+        (("ValueError", None), 1),
+    ]
+    assert groups[0].last_seen == minutes(3)
+
+
+def test_an_unknown_field_cannot_be_counted(log_store: SqlStore) -> None:
+    for field in ("nonsense", "details", "exception.nonsense", "id; DROP"):
+        with pytest.raises(ValueError, match="no field"):
+            log_store.count_by(LogQuery(), field)
+
+
+def test_a_record_of_a_wrong_clock_is_stored(log_store: SqlStore) -> None:
+    for record_id in (
+        id_floor(datetime(1970, 1, 1, tzinfo=UTC)),
+        id_floor(datetime(2200, 1, 1, tzinfo=UTC)),
+        "ffffffff-ffff-7fff-bfff-ffffffffffff",
+    ):
+        assert put(log_store, {**sample(), "id": record_id, "timestamp": "x"}) == [record_id]
+        found = log_store.get(record_id)
+        assert found is not None
+        assert found["id"] == record_id
+
+
+def test_a_time_range_is_one_of_ids() -> None:
+    query = LogQuery(since=minutes(0), until=minutes(1))
+    assert query.id_bounds() == (id_floor(minutes(0)), id_floor(minutes(1)))
+    assert LogQuery().id_bounds() == (None, None)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.dictionaries(NAMES, ANYTHING), max_size=4))
+def test_every_store_takes_any_record(
+    engine: Engine, log_store: SqlStore, raws: list[dict[Any, Any]]
+) -> None:
+    before = count(engine)
+    wanted = {normalise(raw)["id"] for raw in raws}
+    known = {record_id for record_id in wanted if log_store.get(record_id)}
+    new = put(log_store, *raws)
+    assert set(new) == wanted - known
+    assert count(engine) == before + len(new)
+    assert "encoded" not in log_store.refused
+    for record_id in wanted:
+        found = log_store.get(record_id)
+        assert found is not None
+        assert normalise(found)["id"] == record_id
+
+
+def test_a_store_without_tables_says_what_to_do(database_url: str) -> None:
+    store = SqlStore(open_engine(database_url, tables=False))
+    for use in (
+        lambda: put(store, sample()),
+        lambda: store.append([sample()], Checkpoint(SOURCE, "a", 0, False, 1)),
+        lambda: store.page(LogQuery()),
+    ):
+        with pytest.raises(StoreUnavailable) as caught:
+            use()
+        assert str(caught.value) == (
+            "The log store lacks its tables or has old ones: run `flask db upgrade`."
+        )
+
+
+def test_a_store_that_is_away_says_so() -> None:
+    store = SqlStore(open_engine("postgresql+psycopg://nobody@127.0.0.1:1/x", tables=False))
+    with pytest.raises(StoreUnavailable, match=r"^The log store does not answer: "):
+        store.append([sample()], Checkpoint(SOURCE, "a", 0, False, 1))
+
+
+def test_numbers_rise_with_each_record_of_a_source(engine: Engine, log_store: SqlStore) -> None:
+    put(log_store, sample(), sample())
+    put(log_store, sample())
+    put(log_store, sample(), source="another")
+    assert sorted(stored(engine, "seq")) == [1, 1, 2, 3]

@@ -1,0 +1,57 @@
+import pytest
+from sqlalchemy import Engine, select, text
+
+from app.logstore.contract import LogQuery
+from app.logstore.record import normalise
+from app.logstore.sql_filters import indexed, matches, scanned
+from app.models.log import Log
+from tests.logstore.stores import sample
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (LogQuery(levels=("ERROR",)), "ix_logs_level_id"),
+        (LogQuery(actions=("login_failed",)), "ix_logs_action_id"),
+        (LogQuery(request_id="r"), "ix_logs_request_id_id"),
+        (LogQuery(user_id="7"), "ix_logs_user_id_id"),
+        (LogQuery(fingerprint="f"), "ix_logs_exception_fingerprint_id"),
+    ],
+)
+def test_what_is_rare_is_found_through_its_index(
+    tmp_path_factory: pytest.TempPathFactory, query: LogQuery, index: str
+) -> None:
+    from tests.logstore.stores import open_engine
+
+    engine: Engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('db') / 'logs.db'}")
+    assert scanned(query) == []
+    statement = select(Log.id).where(*indexed(query)).order_by(Log.id.desc()).limit(50)
+    compiled = statement.compile(engine, compile_kwargs={"literal_binds": True})
+    with engine.connect() as connection:
+        plan = [row[3] for row in connection.execute(text(f"EXPLAIN QUERY PLAN {compiled}"))]
+    assert len(plan) == 1
+    assert index in plan[0].split()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        LogQuery(levels=("INFO", "ERROR")),
+        LogQuery(actions=("request",)),
+        LogQuery(without_actions=("sample",)),
+        LogQuery(account="a"),
+        LogQuery(text="x"),
+        LogQuery(status_min=1),
+    ],
+)
+def test_what_no_index_serves_is_looked_for_in_slices(query: LogQuery) -> None:
+    assert indexed(query) == []
+    assert len(scanned(query)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text_", "found"), [("ÄRGER", True), ("ärger", True), ("örger", False), ("anything", True)]
+)
+def test_letters_beyond_ascii_are_compared_in_python(text_: str, found: bool) -> None:
+    record = normalise(sample(details={"note": "Ärger"}))
+    assert matches(LogQuery(text=text_), record) is found
