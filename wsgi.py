@@ -1,0 +1,33 @@
+"""What a server imports: `gunicorn wsgi:app`, `flask --app wsgi …`."""
+
+import atexit
+import gc
+import os
+import sys
+from pathlib import Path
+
+from dotenv import load_dotenv
+from prometheus_client import values
+
+load_dotenv(Path(__file__).with_name(".env"))
+
+# The runner counts into a metrics file of its own. The library asks which kind of value to
+# make when a metric is made, so this comes before the application is imported.
+if (slot := os.environ.get("METRICS_SLOT")) and os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
+
+from app import create_app  # noqa: E402
+from config import ConfigError  # noqa: E402
+
+# gunicorn takes this exit code as "do not try again".
+_CANNOT_START = 4
+
+try:
+    app = create_app()
+except ConfigError as error:
+    sys.stderr.write(f"{error}\n")
+    sys.exit(_CANNOT_START)
+
+# At its end Python would look through all objects once more, for 0.4 s of each worker and each
+# command; their memory goes with the process in any case.
+atexit.register(gc.freeze)
