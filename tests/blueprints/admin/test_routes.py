@@ -1,0 +1,355 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from app.blueprints.admin.routes import PAGE_SIZE
+from app.extensions import db
+from app.observability.ids import new_id
+from app.scheduler.status import RunnerStatus
+from tests.helpers import Account, log_lines, login
+from tests.html_page import Element, read_page
+from tests.log_records import failed_request, made, put
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def as_admin(client: FlaskClient, admin: Account) -> FlaskClient:
+    login(client, admin)
+    return client
+
+
+def facts(found: Element, class_: str) -> dict[str, str]:
+    """Return a list of facts by name."""
+    every = found.one("dl", class_=class_).every("div")
+    return {row.one("dt").text: row.one("dd").text for row in every}
+
+
+def page(client: FlaskClient, address: str, status: int = 200) -> Element:
+    answer = client.get(address)
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    return read_page(answer.get_data(as_text=True))
+
+
+def rows(client: FlaskClient, address: str) -> list[str]:
+    """Return what each row of the log page says happened."""
+    return [cell.text for cell in page(client, address).every("td", class_="cell-what")]
+
+
+ADDRESSES = [
+    "/admin", "/admin/logs", f"/admin/logs/{new_id()}", "/admin/requests", "/admin/requests/x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_strangers_are_sent_to_log_in(client: FlaskClient, address: str) -> None:
+    answer = client.get(address)
+    assert answer.status_code == 302
+    assert urlsplit(answer.location).path == "/auth/login"
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_ordinary_users_are_refused(client: FlaskClient, user: Account, address: str) -> None:
+    login(client, user)
+    assert client.get(address).status_code == 403
+
+
+def test_admin_leads_to_the_log(as_admin: FlaskClient) -> None:
+    assert urlsplit(as_admin.get("/admin").location).path == "/admin/logs"
+
+
+def test_records_come_newest_first_in_pages_that_lose_none(
+    app: Flask, as_admin: FlaskClient
+) -> None:
+    put(app, *(made(f"number {number}") for number in range(PAGE_SIZE + 5)))
+    first = page(as_admin, "/admin/logs")
+    second = page(as_admin, first.one("a", rel="next")["href"])
+    cells = first.every("td", class_="cell-what") + second.every("td", class_="cell-what")
+    shown = [cell.text.split()[1] for cell in cells]
+    assert shown == [str(number) for number in reversed(range(PAGE_SIZE + 5))]
+    assert not first.every("a", rel="prev")
+    assert not second.every("a", rel="next")
+    assert urlsplit(second.one("a", rel="prev")["href"]).query == ""
+
+
+def test_older_pages_keep_the_filters(app: Flask, as_admin: FlaskClient) -> None:
+    put(app, *(made("wanted", route="/a b/<x>") for _ in range(PAGE_SIZE + 1)), made("other"))
+    first = page(as_admin, "/admin/logs?route=/a%20b/%3Cx%3E&level=INFO")
+    older = first.one("a", rel="next")["href"]
+    assert parse_qs(urlsplit(older).query)["route"] == ["/a b/<x>"]
+    assert rows(as_admin, older) == ["wanted made.up"]
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("level=ERROR", {"KeyError"}),
+        ("level=WARNING", {"KeyError", "refused"}),
+        ("action=login_failed", {"refused"}),
+        ("user=7", {"about", "KeyError", "request"}),
+        ("user=ANN@example.com", {"about", "KeyError", "request"}),
+        ("request_id=r-1", {"about", "KeyError", "request"}),
+        ("text=to+fai", {"about"}),
+        ("range=1h", {"about", "KeyError", "request", "refused"}),
+        ("status=5xx", {"request"}),
+        ("route=/demo/error", {"about", "KeyError", "request"}),
+        ("fingerprint=a1b2c3d4", {"KeyError"}),
+        ("action=sample", {"sample"}),
+        ("action=nobody_did_this", set()),
+    ],
+)
+def test_each_filter_selects(
+    app: Flask, as_admin: FlaskClient, query: str, wanted: set[str]
+) -> None:
+    refused = made("refused", action="login_failed", level="WARNING", account="bob@example.com")
+    old = made("old", ago=timedelta(days=2))
+    stored = put(app, old, *failed_request("r-1"), refused, made("sample", action="sample"))
+    words = {one["id"]: one["message"].split()[0] for one in stored}
+    links = page(as_admin, f"/admin/logs?{query}").every("a", class_="headline")
+    assert {words[link["href"].rpartition("/")[2]] for link in links} == wanted
+
+
+def test_samples_stay_out_unless_asked_for(app: Flask, as_admin: FlaskClient) -> None:
+    put(app, made("figures", action="sample"), made("seen"))
+    assert rows(as_admin, "/admin/logs") == ["seen made.up"]
+
+
+def test_a_time_range_has_two_ends(app: Flask, as_admin: FlaskClient) -> None:
+    put(app, *(made(f"{days} days", ago=timedelta(days=days)) for days in (9, 5, 1)))
+    since, until = (f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%dT%H:%M}" for days in (6, 3))
+    found = rows(as_admin, f"/admin/logs?range=custom&from={since}&to={until}")
+    assert found == ["5 days made.up"]
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["level", "action", "user", "request_id", "text", "range", "from", "to", "status", "route"],
+)
+def test_a_bad_filter_is_a_400_that_marks_its_field(as_admin: FlaskClient, field: str) -> None:
+    found = page(as_admin, f"/admin/logs?{field}=%00{SCRIPT}", 400)
+    control = found.one("select" if field in {"level", "action", "range", "status"} else "input",
+                        id=f"filter-{field}")  # fmt: skip
+    assert control["aria-invalid"] == "true"
+    assert found.one("div", id=control["aria-describedby"]).text
+    assert not found.every("td")
+
+
+@pytest.mark.parametrize("query", ["before=1", "before=%00", "fingerprint=x%27", "level=&level=X"])
+def test_a_damaged_address_is_no_server_error(as_admin: FlaskClient, query: str) -> None:
+    assert as_admin.get(f"/admin/logs?{query}").status_code in {200, 400}
+
+
+def test_the_form_shows_what_was_asked(app: Flask, as_admin: FlaskClient) -> None:
+    found = page(as_admin, "/admin/logs?level=error&text=a%22b&action=my_own&range=24h")
+    selected = [one["value"] for one in found.every("option") if "selected" in one.attributes]
+    assert selected == ["ERROR", "24h", "my_own"]
+    assert found.one("input", name="text")["value"] == 'a"b'
+
+
+def test_an_empty_log_and_filters_without_a_match_are_explained(as_admin: FlaskClient) -> None:
+    empty = page(as_admin, "/admin/logs").one("div", class_="empty")
+    nothing = page(as_admin, "/admin/logs?text=zebra").one("div", class_="empty")
+    assert (empty.one("h2").text, nothing.one("h2").text) == (
+        "The log is empty", "No record fits these filters",
+    )  # fmt: skip
+
+
+def test_a_search_that_ran_out_of_time_says_how_far_it_looked_and_goes_on(
+    app: Flask, as_admin: FlaskClient
+) -> None:
+    put(app, made("needle"), *(made("hay") for _ in range(3000)))
+    app.extensions["log_store"]._deadline = 0
+    first = page(as_admin, "/admin/logs?text=needle")
+    assert not first.every("td")
+    said = first.one("p", class_="looked-back")
+    assert said.text.startswith("Looked back to 20")
+    address, found = said.one("a")["href"], []
+    while address and not found:
+        after = page(as_admin, address)
+        found = after.every("td", class_="cell-what")
+        more = after.every("p", class_="looked-back")
+        address = more[0].one("a")["href"] if more else ""
+    assert [cell.text for cell in found] == ["needle made.up"]
+
+
+TEXTS = (
+    "logger", "message", "action", "request_id", "parent_request_id", "user_id", "account",
+    "method", "path", "route", "remote_addr", "host", "release", "target_type", "target_id",
+    "outcome", "statement",
+)  # fmt: skip
+HOSTILE = dict.fromkeys(TEXTS, SCRIPT)
+HOSTILE_EXCEPTION = dict.fromkeys(("type", "message", "traceback", "fingerprint"), SCRIPT)
+HOSTILE_DETAILS = {
+    SCRIPT: SCRIPT,
+    "place": SCRIPT,
+    "queries": [{"statement": SCRIPT, "line": SCRIPT}],
+}
+
+
+@pytest.mark.parametrize("without", [(), ("exception",), ("exception", "statement")])
+def test_markup_in_every_field_shows_as_text(
+    app: Flask, as_admin: FlaskClient, without: tuple[str, ...]
+) -> None:
+    fields = {**HOSTILE, "exception": HOSTILE_EXCEPTION, "details": HOSTILE_DETAILS}
+    kept = {name: value for name, value in fields.items() if name not in without}
+    hostile = put(app, made(**kept))[0]
+    story = put(app, made(**{**kept, "request_id": "r-1", "action": "request"}))
+    pages = ["", f"/{hostile['id']}", f"/{story[0]['id']}", f"?text={SCRIPT}&user=a@{SCRIPT}"]
+    for address in ["/admin/requests/r-1", *(f"/admin/logs{page}" for page in pages)]:
+        found = page(as_admin, address)
+        assert {"src"} <= set.intersection(*(set(one.attributes) for one in found.every("script")))
+        assert SCRIPT in found.text
+
+
+def test_a_record_is_shown_whole(app: Flask, as_admin: FlaskClient) -> None:
+    _, _, request = put(app, *failed_request("r-1", remote_addr="10.1.2.3", release="9.9"))
+    found = page(as_admin, f"/admin/logs/{request['id']}")
+    shown = facts(found, "fields")
+    for name in ("id", "level", "logger", "action", "path", "account", "remote_addr", "release"):
+        assert shown[name] == str(request[name]), name
+    assert (shown["status"], shown["duration_ms"], shown["db_count"]) == ("500", "45.5", "8")
+    table = found.one("table", class_="sql-table").one("tbody")
+    statements = [row.every("td") for row in table.every("tr")]
+    assert [[cell.text for cell in cells] for cells in statements] == [
+        ["3.2 ms", "12.5 ms", "1",
+         "SELECT items.id FROM items WHERE items.id = ? app/services/item_service.py:42"],
+        ["20.0 ms", "1.0 ms", "7", "SELECT users.id FROM users app/blueprints/auth/sessions.py:9"],
+    ]  # fmt: skip
+
+
+def test_a_record_leads_to_its_request_user_error_and_route(
+    app: Flask, as_admin: FlaskClient
+) -> None:
+    stored = put(app, *failed_request("r-1"), *failed_request("r-2", user_id="8", account="b@c.d"))
+    related = page(as_admin, f"/admin/logs/{stored[1]['id']}").one("nav", class_="related")
+    links = {link.text: link["href"] for link in related.every("a")}
+    assert links["Everything of this request"] == "/admin/requests/r-1"
+    assert len(rows(as_admin, links["All of this user"])) == 3
+    assert len(rows(as_admin, links["Every time this error happened"])) == 2
+    assert len(rows(as_admin, links["All of this route"])) == 6
+
+
+def test_a_traceback_marks_this_projects_lines(app: Flask, as_admin: FlaskClient) -> None:
+    _, error, _ = put(app, *failed_request("r-1"))
+    lines = page(as_admin, f"/admin/logs/{error['id']}").one("div", class_="traceback").every("li")
+    ours = [line.text for line in lines if line.attributes.get("class") == "ours"]
+    assert ours == ['ours: File "/srv/app/services/item_service.py", line 42, in create',
+                    "ours: raise KeyError(name)"]  # fmt: skip
+    assert len(lines) == 6
+
+
+@pytest.mark.parametrize(
+    "record_id", ["1", "x" * 300, "%00", "00000000-0000-7000-8000-000000000000"]
+)
+def test_a_record_that_is_not_there_is_a_404(as_admin: FlaskClient, record_id: str) -> None:
+    assert as_admin.get(f"/admin/logs/{record_id}").status_code == 404
+
+
+def test_a_request_is_told_from_its_first_statement_to_its_answer(
+    app: Flask, as_admin: FlaskClient
+) -> None:
+    put(app, *failed_request("r-1"), made("another's", request_id="r-2"))
+    found = page(as_admin, "/admin/requests/r-1")
+    summary = facts(found, "facts-list")
+    assert found.one("p", class_="summary-line").text == "GET /demo/error"
+    assert summary["Duration"] == "45.5 ms"
+    assert summary["Database"] == "8 SQL in 13.5 ms"
+    assert summary["User"] == "ann@example.com"
+    assert summary["Status"].split()[-1] == "500"
+    steps = found.one("ol", class_="timeline").every("li")
+    kinds = [step.every("span", class_="tag")[0].text for step in steps]
+    assert sorted(kinds) == ["ERROR", "INFO", "INFO", "SQL", "SQL"]
+    assert kinds[-1] == "INFO"
+    assert found.one("div", class_="traceback")
+
+
+def test_an_id_without_records_says_that_it_may_take_a_moment(as_admin: FlaskClient) -> None:
+    empty = page(as_admin, "/admin/requests/not-yet", 404).one("div", class_="empty")
+    assert empty.one("a")["href"] == "/admin/requests/not-yet"
+
+
+def test_the_search_box_goes_straight_to_the_request(as_admin: FlaskClient) -> None:
+    form = page(as_admin, "/admin/logs").one("form", class_="jump")
+    name = form.one("input")["name"]
+    answer = as_admin.get(form["action"], query_string={name: "  r-1 "})
+    assert answer.location == "/admin/requests/r-1"
+    assert as_admin.get(form["action"]).location == "/admin/logs"
+
+
+def test_the_search_box_says_what_is_no_request_id(as_admin: FlaskClient) -> None:
+    found = page(as_admin, "/admin/requests?request_id=a/%00b", 400)
+    box = found.one("input", id="jump")
+    assert (box["aria-invalid"], box["value"]) == ("true", "a/\x00b")
+    assert found.one("div", id=box["aria-describedby"]).text
+    assert as_admin.get("/admin/requests/a%20b").status_code == 404
+
+
+def test_each_view_is_an_event_with_its_filters_and_without_the_text(
+    app: Flask, as_admin: FlaskClient, admin: Account
+) -> None:
+    stored = put(app, made())
+    as_admin.get("/admin/logs?level=ERROR&text=hunter2secret&user=7")
+    as_admin.get(f"/admin/logs/{stored[0]['id']}")
+    as_admin.get("/admin/requests/r-1")
+    as_admin.get("/admin/logs?level=NONE")
+    views = log_lines(app, "logs_viewed")
+    assert [view["details"] for view in views] == [
+        {"page": "logs", "filters": {"level": "ERROR", "user": "7", "text_length": "13"}},
+        {"page": "record", "record_id": stored[0]["id"]},
+        {"page": "request", "viewed_request_id": "r-1"},
+    ]
+    assert {view["user_id"] for view in views} == {str(admin.id)}
+
+
+NOW = datetime.now(UTC)
+AT_WORK = RunnerStatus(
+    pid=1, started_at=NOW, seen_at=datetime.max.replace(tzinfo=UTC), lag_seconds=0.2
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (None, "flask --app wsgi scheduler run"),
+        (replace(AT_WORK, seen_at=NOW - timedelta(minutes=5), unshipped_bytes=20_480), "20 KB"),
+        (replace(AT_WORK, lag_seconds=42.0), "42 seconds behind"),
+        (replace(AT_WORK, store_error="disk I/O error"), "disk I/O error"),
+        (replace(AT_WORK, dropped=3), "3 records were lost"),
+    ],
+)
+@pytest.mark.parametrize("address", ["/admin/logs", "/admin/requests/r-1"])
+def test_a_page_says_why_records_may_be_missing(
+    app: Flask, as_admin: FlaskClient, status: RunnerStatus | None, said: str, address: str
+) -> None:
+    put(app, made(request_id="r-1"))
+    app.extensions["runner_status"] = lambda: status
+    notice = page(as_admin, address).one("div", class_="runner-notice")
+    assert said in notice.text
+
+
+def test_a_runner_at_work_needs_no_notice(app: Flask, as_admin: FlaskClient) -> None:
+    app.extensions["runner_status"] = lambda: AT_WORK
+    assert not page(as_admin, "/admin/logs").every("div", class_="runner-notice")
+
+
+def test_without_a_scheduler_the_page_still_answers(app: Flask, as_admin: FlaskClient) -> None:
+    app.extensions.pop("runner_status", None)
+    assert page(as_admin, "/admin/logs").one("div", class_="runner-notice")
+
+
+@pytest.mark.parametrize(
+    "address", ["/admin/logs", f"/admin/logs/{new_id()}", "/admin/requests/r-1"]
+)
+def test_a_store_that_does_not_answer_is_a_503_that_says_what_to_do(
+    app: Flask, as_admin: FlaskClient, address: str
+) -> None:
+    with app.app_context(), db.engines["logs"].begin() as connection:
+        connection.execute(text("DROP TABLE logs"))
+    found = page(as_admin, address, 503)
+    assert "flask --app wsgi db upgrade" in [code.text for code in found.every("code")]
+    assert len(log_lines(app, "error")) == 1
