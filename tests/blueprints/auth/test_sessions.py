@@ -26,7 +26,7 @@ def test_a_session_keeps_nothing_of_the_one_before(app: Flask, ann: User) -> Non
     with app.test_request_context():
         session["planted"] = "by somebody else"
         begin_session(attach(ann), keep=False)
-        assert set(session) == {"_user_id", "_fresh", "_id", "_permanent"}
+        assert set(session) == {"_user_id", "_fresh", "_id", "_permanent", "account"}
         assert session.permanent is False
 
 
