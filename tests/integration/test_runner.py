@@ -74,26 +74,27 @@ def test_four_workers_have_one_runner_and_it_survives_every_death(
     wait_for(lambda: not is_running(first), ORPHAN_SECONDS)
     second = the_runner(server.log_dir)
     assert second != first
-    wait_for(lambda: len(server.workers()) == 4)
+    wait_for(lambda: len(server.workers()) == 4, message="no worker came for the holder")
 
     # The runner itself is killed.
     os.kill(second, signal.SIGKILL)
-    wait_for(lambda: not is_running(second))
+    wait_for(lambda: not is_running(second), message="the killed runner still runs")
     third = the_runner(server.log_dir)
     assert third != second
 
-    # A worker that does not hold it is killed: nothing changes.
-    other = next(pid for pid in server.workers() if pid != holder(server, third))
-    os.kill(other, signal.SIGKILL)
-    wait_for(lambda: not is_running(other) and len(server.workers()) == 4)
-    assert runners(server.log_dir) == [third]
-
-    # What was said in between is in the store.
+    # What its parent said about that is in the store: the third one ships.
     def ended() -> set[int]:
         lines = server.flask("logs", "search", "--json", "runner_ended").stdout.splitlines()
         return {json.loads(line)["details"]["runner_pid"] for line in lines}
 
-    wait_for(lambda: second in ended())
+    wait_for(lambda: second in ended(), 20, "the end of the second runner is not in the store")
+
+    # A worker that does not hold it is killed: nothing changes.
+    other = next(pid for pid in server.workers() if pid != holder(server, third))
+    os.kill(other, signal.SIGKILL)
+    wait_for(lambda: not is_running(other), message="the killed worker still runs")
+    wait_for(lambda: len(server.workers()) == 4, message="no worker came for the killed one")
+    assert runners(server.log_dir) == [third]
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
