@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 
 from app import create_app, db
 from app.models.user import ADMIN
+from app.observability import log_context
 from tests.helpers import PASSWORD, SECRET_KEY, Account, Server, free_port, missing, serving
 
 
@@ -36,6 +37,13 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("APP_ENV", "testing")
     for name in ("DATABASE_URL", "LOG_STORE_URL", "LOG_DIR", "LOG_LEVEL", "SENTRY_DSN"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _clean_context() -> Iterator[None]:
+    """Undo what a test binds: without a server nothing ends the requests that it begins."""
+    with log_context.bound():
+        yield
 
 
 @pytest.fixture

@@ -53,7 +53,8 @@ def test_filters_are_in_the_address_and_each_can_be_taken_away(tab: Tab) -> None
     page.get_by_label("Text", exact=True).fill("demo")
     page.get_by_role("button", name="Filter").click()
     assert page.url.partition("?")[2] == "text=demo&level=ERROR"
-    wait_for(lambda: page.reload() and page.locator(".cell-what").count(), timeout=5)
+    page.wait_for_load_state()
+    wait_for(lambda: page.goto(page.url) and page.locator(".cell-what").count(), timeout=10)
     assert set(page.locator(".cell-level").all_inner_texts()) == {"ERROR"}
     page.locator(".chip", has_text="level").click()
     assert page.url.partition("?")[2] == "text=demo"
