@@ -59,7 +59,7 @@ def test_filters_are_in_the_address_and_each_can_be_taken_away(tab: Tab) -> None
     page.get_by_label("Text", exact=True).fill("demo")
     follow(page, page.get_by_role("button", name="Filter"))
     assert page.url.partition("?")[2] == "text=demo&level=ERROR"
-    wait_for(lambda: page.goto(page.url) and page.locator(".cell-what").count(), timeout=10)
+    wait_for(lambda: page.goto(page.url) and page.locator(".cell-what").count())
     assert set(page.locator(".cell-level").all_inner_texts()) == {"ERROR"}
     follow(page, page.locator(".chip", has_text="level"))
     assert page.url.partition("?")[2] == "text=demo"
@@ -112,7 +112,7 @@ def test_a_very_long_value_wraps_inside_its_row(tab: Tab, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 740})
     page.goto("/" + "wide" * 400)
     log = "/admin/logs?text=widewide&status=4xx"
-    wait_for(lambda: page.goto(log) and page.locator(".cell-what").count(), timeout=20)
+    wait_for(lambda: page.goto(log) and page.locator(".cell-what").count(), timeout=30)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     follow(page, page.locator(".headline").first)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
