@@ -12,7 +12,6 @@ from app.logstore.mongo_client import Document, Mongo
 from app.logstore.mongo_documents import CHECKPOINTS, LOGS, to_document
 from app.logstore.mongo_errors import refuses_data
 from app.logstore.record import LogRecord, encoded
-from app.logstore.rows import to_row
 from app.models.types import utc_now
 
 _log = logging.getLogger(__name__)
@@ -29,7 +28,7 @@ class MongoAppender:
     def append(self, records: Sequence[LogRecord], checkpoint: Checkpoint) -> list[str]:
         """Store records and checkpoint in one transaction; return the ids that were new."""
         documents = [
-            to_document(to_row(record, checkpoint.source, seq))
+            to_document(record, checkpoint.source, seq)
             for seq, record in enumerate(records, checkpoint.next_seq)
         ]
         try:
@@ -53,7 +52,7 @@ class MongoAppender:
         """Write the batch without what the store refuses, and that in a form it takes."""
         refused = {one["seq"] for one in refused_among(documents, self._accepts)}
         shells = [
-            to_document(to_row(encoded(record), checkpoint.source, document["seq"]))
+            to_document(encoded(record), checkpoint.source, document["seq"])
             for record, document in zip(records, documents, strict=True)
             if document["seq"] in refused
         ]

@@ -7,26 +7,29 @@ import orjson
 from pymongo import ASCENDING, IndexModel
 
 from app.logstore.filters import COMMON_ACTION, COMMON_LEVELS
+from app.logstore.record import LogRecord
 from app.logstore.rows import COLUMNS, from_row
 
 LOGS, CHECKPOINTS = "logs", "log_checkpoints"
 _ABSENT = dict.fromkeys(COLUMNS)
 
 
-def to_document(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row as a document: without what is absent, and details as JSON.
+def to_document(record: LogRecord, source: str, seq: int) -> dict[str, Any]:
+    """Return a record as a document: without what is absent, and details as JSON.
 
     As text they come back as they were, whatever their keys, and can be searched.
     """
-    document = {"_id": row["id"]}
-    document |= {name: value for name, value in row.items() if value is not None}
-    del document["id"]
-    document["details"] = orjson.dumps(row["details"]).decode()
+    document = {name: value for name, value in record.items() if value is not None}
+    document["_id"] = document.pop("id")
+    exception: Any = document.pop("exception", {})
+    document |= {f"exception_{name}": text for name, text in exception.items() if text is not None}
+    document["details"] = orjson.dumps(record["details"]).decode()
+    document |= {"source": source, "seq": seq}
     # Set apart, because an index cannot leave out values that it names.
-    if row["level"] not in COMMON_LEVELS:
-        document["rare_level"] = row["level"]
-    if row["action"] not in {None, COMMON_ACTION}:
-        document["rare_action"] = row["action"]
+    if record["level"] not in COMMON_LEVELS:
+        document["rare_level"] = record["level"]
+    if record["action"] not in {None, COMMON_ACTION}:
+        document["rare_action"] = record["action"]
     return document
 
 
