@@ -45,11 +45,6 @@ def inside_json(needle: str) -> str:
     return orjson.dumps(needle).decode()[1:-1]
 
 
-def is_cased(char: str) -> bool:
-    """Tell whether a letter is one beyond ASCII that has two cases."""
-    return not char.isascii() and char.lower() != char.upper()
-
-
 def has_text(query: LogQuery, record: Mapping[str, Any]) -> bool:
     """Tell whether a record has the text, in any letter case also beyond ASCII."""
     if not query.text:

@@ -11,7 +11,6 @@ from app.logstore.filters import (
     actions_are_rare,
     in_32_bits,
     inside_json,
-    is_cased,
     levels_are_rare,
     upper,
 )
@@ -82,12 +81,9 @@ def _texts(values: Sequence[str]) -> list[str]:
 
 
 def _contains(needle: str) -> Condition:
-    pattern = _pattern(needle)
-    found = [{name: {"$regex": pattern, "$options": "is"}} for name in SEARCHED]
-    inside = _pattern(inside_json(needle))
-    return {"$or": [*found, {"details": {"$regex": inside, "$options": "is"}}]}
+    found = [{name: _like(needle)} for name in SEARCHED]
+    return {"$or": [*found, {"details": _like(inside_json(needle))}]}
 
 
-def _pattern(needle: str) -> str:
-    # Any letter stands for one beyond ASCII that has two cases; has_text() looks again.
-    return "".join("." if is_cased(char) else re.escape(char) for char in needle[:_LONGEST])
+def _like(needle: str) -> Condition:
+    return {"$regex": re.escape(needle[:_LONGEST]), "$options": "i"}

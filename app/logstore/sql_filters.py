@@ -13,7 +13,6 @@ from app.logstore.filters import (
     actions_are_rare,
     in_32_bits,
     inside_json,
-    is_cased,
     levels_are_rare,
     upper,
 )
@@ -89,4 +88,8 @@ def _contains(needle: str) -> ColumnElement[bool]:
 def _pattern(needle: str) -> str:
     escaped = "".join(f"!{char}" if char in "!%_" else char for char in needle)
     # Any letter stands for one beyond ASCII that has two cases; has_text() looks again.
-    return "%" + "".join("_" if is_cased(char) else char for char in escaped) + "%"
+    return "%" + "".join("_" if _cased(char) else char for char in escaped) + "%"
+
+
+def _cased(char: str) -> bool:
+    return not char.isascii() and char.lower() != char.upper()

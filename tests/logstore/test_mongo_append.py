@@ -6,11 +6,9 @@ from typing import Any
 import pytest
 from pymongo.errors import OperationFailure
 
-from app.logstore import mongo_append
-from app.logstore.contract import Checkpoint, LogQuery
+from app.logstore.contract import LogQuery, StoreUnavailable
 from app.logstore.mongo_append import MongoAppender
 from app.logstore.mongo_store import MongoStore
-from app.logstore.record import normalise
 from tests.logstore.stores import SOURCE, everything, open_store, put, sample
 
 
@@ -61,11 +59,14 @@ def test_a_record_too_large_for_a_document_is_stored_encoded(store: MongoStore) 
 def test_a_batch_that_fails_for_another_reason_than_its_data_is_undone_as_a_whole(
     store: MongoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(*_: Any) -> None:
+    keep = MongoAppender._keep
+
+    def keep_and_fail(*args: Any) -> None:
+        keep(*args)
         raise OperationFailure("interrupted", 11601)
 
-    monkeypatch.setattr(MongoAppender, "_keep", away)
-    appender = mongo_append.MongoAppender(store._mongo)
-    with pytest.raises(OperationFailure, match="interrupted"):
-        appender.append([normalise(sample())], Checkpoint(SOURCE, "a", 0, False, 1))
+    monkeypatch.setattr(MongoAppender, "_keep", keep_and_fail)
+    with pytest.raises(StoreUnavailable, match="interrupted"):
+        put(store, sample())
     assert store.page(LogQuery()).records == []
+    assert store.checkpoints(SOURCE) == []

@@ -44,6 +44,15 @@ def test_the_address_names_the_database_and_may_say_how_long_to_wait(
     assert options.pool_options.socket_timeout == 5.0
 
 
+def test_each_process_has_a_client_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    mongo = Mongo("mongodb://127.0.0.1:1/x")
+    before = mongo._client()
+    assert mongo._client() is before
+    # As in a child, which is another process.
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    assert mongo._client() is not before
+
+
 def test_what_is_read_cannot_be_undone(mongo: Mongo) -> None:
     collection = mongo.collection("logs")
     assert collection.read_concern.level == "majority"
