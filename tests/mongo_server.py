@@ -64,6 +64,8 @@ class MongoServer:
 
     def drop(self, database: str) -> None:
         with MongoClient(self.url("")) as client:
+            # The transaction of a killed process would be waited for.
+            client.admin.command("killAllSessions", [])
             client.drop_database(database)
 
     def _is_ready(self) -> bool:

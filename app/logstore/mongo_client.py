@@ -4,6 +4,7 @@ import os
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import pymongo
@@ -21,7 +22,7 @@ from app.logstore.mongo_errors import NO_REPLICA_SET, is_conflict
 Document = dict[str, Any]
 T = TypeVar("T")
 
-DATABASE = "glasshouse"  # For an address that names none.
+_NAME = "glasshouse"  # Of the database too, if the address names none.
 # What the address itself says wins.
 _TIMEOUTS = {
     "serverSelectionTimeoutMS": 3000,
@@ -30,7 +31,8 @@ _TIMEOUTS = {
     "waitQueueTimeoutMS": 3000,
 }
 _INDEX_SECONDS = 600.0
-_TRIES = 8
+_PATIENCE = 5.0  # Seconds, for others' transactions to end.
+_ABANDONED_SECONDS = 1
 # Only what a majority has is stored: a file is deleted because of it.
 _MAJORITY = WriteConcern("majority", wtimeout=5000)
 
@@ -48,15 +50,16 @@ class Mongo:
 
     def transaction(self, work: Callable[[ClientSession], T]) -> T:
         """Have `work` done in a transaction; again when another one was in the way."""
-        for attempt in range(1, _TRIES):
+        stop = time.monotonic() + _PATIENCE
+        while True:
             try:
                 return self._try(work)
             except OperationFailure as error:
-                if not is_conflict(error):
+                if not is_conflict(error) or time.monotonic() >= stop:
                     raise
+            self._end_abandoned()
             # Two that were in each other's way are not to meet again.
-            time.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311 - no secret
-        return self._try(work)
+            time.sleep(random.uniform(0, 0.1))  # noqa: S311 - no secret
 
     def prepare(self, indexes: dict[str, list[IndexModel]]) -> None:
         """Make indexes that are not there yet. Raises StoreUnavailable without a replica set."""
@@ -76,9 +79,23 @@ class Mongo:
         ):
             return work(session)
 
+    def _end_abandoned(self) -> None:
+        """End the transactions of processes that were killed; MongoDB itself takes a minute."""
+        abandoned = {
+            "type": "idleSession",
+            "appName": _NAME,
+            "transaction.timeInactiveMicros": {"$gte": _ABANDONED_SECONDS * 1_000_000},
+        }
+        pipeline: list[Document] = [{"$currentOp": {"idleSessions": True}}, {"$match": abandoned}]
+        admin = self._client().admin
+        # Whoever may not ask waits that minute.
+        with suppress(OperationFailure):
+            if found := [{"id": one["lsid"]["id"]} for one in admin.aggregate(pipeline)]:
+                admin.command("killSessions", found)
+
     def _database(self) -> Database[Document]:
         return self._client().get_default_database(
-            DATABASE,
+            _NAME,
             read_preference=ReadPreference.PRIMARY,
             read_concern=ReadConcern("majority"),
             write_concern=_MAJORITY,
@@ -97,6 +114,6 @@ class Mongo:
             }
             # Of two threads that come here at once, both get the one that was first.
             self._clients.setdefault(
-                pid, MongoClient(self._url, connect=False, appname="glasshouse", **timeouts)
+                pid, MongoClient(self._url, connect=False, appname=_NAME, **timeouts)
             )
         return self._clients[pid]

@@ -78,6 +78,23 @@ def test_a_transaction_that_another_one_was_in_the_way_of_is_done_again(mongo: M
     assert (numbers.find_one({"_id": 1}), len(tries)) == ({"_id": 1, "n": 21}, 3)
 
 
+def test_the_transaction_of_a_process_that_was_killed_is_ended(mongo: Mongo) -> None:
+    numbers = mongo.collection("numbers")
+    numbers.insert_one({"_id": 1, "n": 0})
+    killed = Mongo(mongo._url)
+    with killed._client().start_session() as session:
+        session.start_transaction()
+        killed.collection("numbers").update_one({"_id": 1}, {"$set": {"n": 1}}, session=session)
+
+        mongo.transaction(
+            lambda session: numbers.update_one({"_id": 1}, {"$set": {"n": 2}}, session=session)
+        )
+        with pytest.raises(OperationFailure, match="aborted"):
+            session.commit_transaction()
+    assert numbers.find_one({}) == {"_id": 1, "n": 2}
+    close_clients(killed)
+
+
 def test_an_error_that_will_not_pass_is_raised_at_once(mongo: Mongo) -> None:
     tries: list[int] = []
 
