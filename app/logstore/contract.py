@@ -9,8 +9,8 @@ from app.logstore.record import LogRecord, keep_class, normalise
 from app.observability.ids import id_floor, id_time
 
 __all__ = [
-    "Checkpoint", "Group", "LogQuery", "LogRecord", "LogStore", "Page", "StoreUnavailable",
-    "keep_class", "normalise",
+    "Checkpoint", "Group", "LogQuery", "LogReader", "LogRecord", "LogStore", "Page",
+    "StoreUnavailable", "keep_class", "normalise",
 ]  # fmt: skip
 
 
@@ -85,19 +85,8 @@ class Group:
         return id_time(self.last_id)
 
 
-class LogStore(Protocol):
-    """Keep records. Every method raises StoreUnavailable when the store cannot be used."""
-
-    @property
-    def refused(self) -> Mapping[str, int]:
-        """Return how many records were stored `encoded`, and how many were `refused` even so."""
-
-    def append(self, records: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
-        """Store records and the checkpoint in one transaction; return the ids that were new.
-
-        Records may be of any shape; each gets the next `seq` of the checkpoint's source, which
-        then stands at the number after the last. One that is already there is skipped.
-        """
+class LogReader(Protocol):
+    """Answer questions about records, from a store or from files."""
 
     def page(self, query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
         """Return records older than the id `before`, newest first."""
@@ -118,6 +107,21 @@ class LogStore(Protocol):
 
     def group_by(self, query: LogQuery, fields: Sequence[str], limit: int = 100) -> list[Group]:
         """Count by several fields at once, most frequent first; `details.<key>` is a field too."""
+
+
+class LogStore(LogReader, Protocol):
+    """Keep records. Every method raises StoreUnavailable when the store cannot be used."""
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """Return how many records were stored `encoded`, and how many were `refused` even so."""
+
+    def append(self, records: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
+        """Store records and the checkpoint in one transaction; return the ids that were new.
+
+        Records may be of any shape; each gets the next `seq` of the checkpoint's source, which
+        then stands at the number after the last. One that is already there is skipped.
+        """
 
     def checkpoints(self, source: str) -> list[Checkpoint]:
         """Return how far each segment of a host is."""

@@ -9,7 +9,6 @@ from sqlalchemy import cast as sql_cast
 
 from app.logstore.cleaning import clean_text
 from app.logstore.contract import LogQuery
-from app.logstore.record import LogRecord
 from app.models.log import Log
 
 SEARCHED = (
@@ -66,21 +65,6 @@ def scanned(query: LogQuery) -> list[ColumnElement[bool]]:
     return found
 
 
-def matches(query: LogQuery, record: dict[str, Any] | LogRecord) -> bool:
-    """Tell whether a record has the text, in any letter case also beyond ASCII.
-
-    The databases' own LIKE knows that of ASCII only, or of one language.
-    """
-    if not query.text or query.text.isascii():
-        return True
-    needle = clean_text(query.text).lower()
-    exception = record["exception"] or {}
-    texts = [record.get(name) for name in ("message", "path", "account", "statement")]
-    texts += [exception.get("type"), exception.get("message")]
-    texts.append(orjson.dumps(record["details"]).decode())
-    return any(needle in one.lower() for one in texts if isinstance(one, str))
-
-
 def _32_bits(value: int) -> int:
     return max(min(value, 2**31 - 1), -(2**31))
 
@@ -121,7 +105,7 @@ def _contains(needle: str) -> ColumnElement[bool]:
 
 def _pattern(needle: str) -> str:
     escaped = "".join(f"!{char}" if char in "!%_" else char for char in needle)
-    # Any letter stands for one beyond ASCII that has two cases; matches() looks again.
+    # Any letter stands for one beyond ASCII that has two cases; has_text() looks again.
     return "%" + "".join("_" if _cased(char) else char for char in escaped) + "%"
 
 

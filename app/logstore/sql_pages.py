@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, select, union_all
 
 from app.logstore.contract import LogQuery, Page
+from app.logstore.matching import has_text
 from app.logstore.record import keeps_for, time_of, valid_id
 from app.logstore.rows import from_row
-from app.logstore.sql_filters import actions_are_rare, indexed, levels_are_rare, matches, scanned
+from app.logstore.sql_filters import actions_are_rare, indexed, levels_are_rare, scanned
 from app.models.log import Log
 
 _TABLE: Any = Log.__table__
@@ -35,7 +36,7 @@ def read_page(
         within = _older(cursor) + ([Log.id >= edge] if edge else [])
         wanted = limit + 1 - len(found)
         rows = reader.rows([*scanned(query), *within], wanted)
-        found += [row for row in rows if matches(query, row)]
+        found += [row for row in rows if has_text(query, row)]
         if len(found) > limit:
             return _page(found, limit)
         if len(rows) == wanted:

@@ -9,8 +9,9 @@ import orjson
 from sqlalchemy import Connection, func, select
 
 from app.logstore.contract import LogQuery
+from app.logstore.matching import has_text
 from app.logstore.rows import from_row
-from app.logstore.sql_filters import indexed, matches, scanned
+from app.logstore.sql_filters import indexed, scanned
 from app.logstore.sql_pages import read_page
 from app.models.log import Log, LogCheckpoint
 
@@ -38,7 +39,7 @@ def read_after(
             upto, wanted = min(last + _SLICE, end), limit - len(found)
             rows = _between(connection, query, source, last, upto, wanted)
             last = rows[-1]["seq"] if len(rows) == wanted else upto
-            found += [row for row in rows if matches(query, row)]
+            found += [row for row in rows if has_text(query, row)]
             if time.monotonic() >= stop:
                 break
         seen[source] = last

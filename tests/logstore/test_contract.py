@@ -111,25 +111,31 @@ FILTERS = [
     (LogQuery(text="0%_"), "f"),
     (LogQuery(text="a_b"), ""),
     (LogQuery(text='say "hi" \\'), "b"),
+    (LogQuery(text='xÖ"'), "f"),
+    (LogQuery(text='","'), ""),
+    # The sign of Kelvin is a K to those who know its small letter.
+    (LogQuery(text="5k"), ""),
     (LogQuery(text="nowhere\0"), ""),
     (LogQuery(user_id="\0", request_id="\ud800"), ""),
     (LogQuery(text="i", user_id="7", levels=("INFO",)), "ab"),
 ]
 
 
+FILTERED = [
+    sample(minutes(0), message="a", action="request", path="/items/5", route="/items/<id>",
+           status=500, duration_ms=120.0, user_id="7", request_id="r1", statement="SELECT 1"),
+    sample(minutes(1), message="b", action="item_create", user_id="7", account="b@c.d",
+           request_id="r1", details={"note": 'Say "hi" \\ there'}),
+    sample(minutes(2), message="c", action="error", level="ERROR", request_id="r1",
+           exception={"type": "ValueError", "message": "Broken cable", "fingerprint": "f1"}),
+    sample(minutes(3), message="d", details={"note": "Hello World", "size": "grÖsse axb 5\u212a"}),
+    sample(minutes(4), message="e", level="DEBUG", details={"size": "Größe"}),
+    sample(minutes(5), message="f", level="CRITICAL", details={"share": "100%_", "ä": 'xö"'}),
+]  # fmt: skip
+
+
 def test_each_filter_selects_its_records(log_store: SqlStore) -> None:
-    put(
-        log_store,
-        sample(minutes(0), message="a", action="request", path="/items/5", route="/items/<id>",
-               status=500, duration_ms=120.0, user_id="7", request_id="r1", statement="SELECT 1"),
-        sample(minutes(1), message="b", action="item_create", user_id="7", account="b@c.d",
-               request_id="r1", details={"note": 'Say "hi" \\ there'}),
-        sample(minutes(2), message="c", action="error", level="ERROR", request_id="r1",
-               exception={"type": "ValueError", "message": "Broken cable", "fingerprint": "f1"}),
-        sample(minutes(3), message="d", details={"note": "Hello World", "size": "grÖsse axb"}),
-        sample(minutes(4), message="e", level="DEBUG", details={"size": "Größe"}),
-        sample(minutes(5), message="f", level="CRITICAL", details={"share": "100%_"}),
-    )  # fmt: skip
+    put(log_store, *FILTERED)
     for query, found in FILTERS:
         page = log_store.page(query)
         follow, _ = log_store.after(query, None)

@@ -1,0 +1,23 @@
+import pytest
+
+from app.logstore.contract import LogQuery
+from app.logstore.matching import has_text, matches
+from app.logstore.record import normalise
+from tests.logstore.stores import sample
+from tests.logstore.test_contract import FILTERED, FILTERS
+
+
+def test_the_predicate_says_what_the_stores_say() -> None:
+    records = [normalise(one) for one in FILTERED]
+    for query, found in FILTERS:
+        assert "".join(one["message"] for one in records if matches(query, one)) == found, query
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("ÄRGER", True), ("ärger", True), ("örger", False), ("", True), ("ΟΔΟΣ", True), ("οδοσ", True),
+     ("istanbul", False), ("İSTANBUL", True)],
+)  # fmt: skip
+def test_letters_beyond_ascii_are_compared_one_by_one(text: str, found: bool) -> None:
+    record = normalise(sample(message="ΟΔΟΣΑ", details={"note": "Ärger", "city": "İstanbul"}))
+    assert has_text(LogQuery(text=text), record) is found
