@@ -10,7 +10,7 @@ from app.observability.ids import id_floor, id_time
 
 __all__ = [
     "Checkpoint", "Group", "LogQuery", "LogReader", "LogRecord", "LogStore", "Page",
-    "StoreUnavailable", "keep_class", "normalise",
+    "StoreUnavailable", "Stretch", "keep_class", "normalise",
 ]  # fmt: skip
 
 
@@ -85,6 +85,19 @@ class Group:
         return id_time(self.last_id)
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Records of one keep class from the id `low` on and before `high`.
+
+    `whole` names what the store can drop in one step with all of them, None where it cannot.
+    """
+
+    keep: str
+    low: str
+    high: str
+    whole: str | None = None
+
+
 class LogReader(Protocol):
     """Answer questions about records, from a store or from files."""
 
@@ -128,3 +141,26 @@ class LogStore(LogReader, Protocol):
 
     def forget(self, source: str, segment: str) -> None:
         """Drop the checkpoint of a segment whose file is gone."""
+
+    def expired(
+        self, keep: str, before: str, after_id: str | None = None, limit: int = 1000
+    ) -> list[dict[str, Any]]:
+        """Return records of a keep class with ids above `after_id` and below `before`, in order."""
+
+    def purge(self, keep: str, ids: Sequence[str]) -> int:
+        """Delete these records in one short transaction; return how many there were."""
+
+    def wholes(self, keep: str, before: str) -> list[Stretch] | None:
+        """Return what can be dropped whole and ends before `before`, oldest first.
+
+        None when this store deletes record by record.
+        """
+
+    def drop(self, stretch: Stretch, count: int) -> bool:
+        """Drop a stretch if it holds exactly `count` records; tell whether it is gone.
+
+        It stays while somebody else uses it. Nobody who writes other records waits for this.
+        """
+
+    def lease(self, name: str, holder: str, seconds: float) -> bool:
+        """Take or keep a lease for so many seconds; False while another holder has it."""

@@ -1,5 +1,6 @@
 """What every store does, the same on each."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -266,6 +267,59 @@ def test_every_store_takes_any_record(
         found = log_store.get(record_id)
         assert found is not None
         assert normalise(found)["id"] == record_id
+
+
+def test_what_is_expired_comes_oldest_first_and_by_class(log_store: SqlStore) -> None:
+    records = [sample(minutes(index % 5), message=str(index)) for index in range(10)]
+    put(log_store, *records, sample(minutes(1), level="ERROR"), sample(minutes(1), action="login"))
+    wanted = sorted(one["id"] for one in records if one["id"] < id_floor(minutes(3)))
+    seen: list[str] = []
+    while page := log_store.expired("info", id_floor(minutes(3)), seen[-1] if seen else None, 4):
+        assert len(page) <= 4
+        seen += [one["id"] for one in page]
+    assert seen == wanted
+    whole = log_store.expired("error", id_floor(minutes(3)))
+    assert whole == log_store.page(LogQuery(levels=("ERROR",))).records
+
+
+def test_exactly_the_named_records_are_deleted(log_store: SqlStore) -> None:
+    records = [sample(minutes(index), message=str(index)) for index in range(4)]
+    put(log_store, *records, sample(minutes(0), message="kept", level="ERROR"))
+    gone = [records[0]["id"], records[2]["id"]]
+    assert log_store.purge("error", gone) == 0
+    assert log_store.purge("info", gone) == 2
+    assert log_store.purge("info", gone) == 0
+    assert log_store.purge("info", []) == 0
+    left = [one["message"] for one in log_store.page(LogQuery()).records]
+    assert sorted(left) == ["1", "3", "kept"]
+
+
+def test_a_lease_has_one_holder_until_it_ends(log_store: SqlStore) -> None:
+    assert log_store.lease("work", "a", 60)
+    assert not log_store.lease("work", "b", 60)
+    assert log_store.lease("other work", "b", 60)
+    assert log_store.lease("work", "a", 60)
+    # Whoever is done gives it up.
+    assert log_store.lease("work", "a", 0)
+    assert log_store.lease("work", "b", 60)
+    assert not log_store.lease("work", "a", 60)
+
+
+def test_of_many_who_want_a_lease_at_once_one_gets_it(log_store: SqlStore) -> None:
+    start = threading.Barrier(6)
+    won: list[str] = []
+
+    def host(name: str) -> None:
+        start.wait()
+        if log_store.lease("work", name, 60):
+            won.append(name)
+
+    threads = [threading.Thread(target=host, args=(str(name),)) for name in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
 
 
 def test_a_store_without_tables_says_what_to_do(database_url: str) -> None:
