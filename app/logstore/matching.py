@@ -8,9 +8,9 @@ import orjson
 
 from app.logstore.cleaning import clean_text
 from app.logstore.contract import LogQuery
+from app.logstore.filters import SEARCHED, inside_json
 
 Record = Mapping[str, Any]
-SEARCHED = ("message", "path", "account", "statement")
 
 
 def matches(query: LogQuery, record: Record) -> bool:
@@ -30,9 +30,7 @@ def has_text(query: LogQuery, record: Record) -> bool:
     if not query.text:
         return True
     needle = clean_text(query.text)
-    # Inside JSON a quotation mark or a backslash has another one before it.
-    inside = orjson.dumps(needle).decode()[1:-1]
-    if _contains(orjson.dumps(record["details"]).decode(), inside):
+    if _contains(orjson.dumps(record["details"]).decode(), inside_json(needle)):
         return True
     exception = record["exception"] or {}
     texts = [record.get(name) for name in SEARCHED]

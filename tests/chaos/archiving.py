@@ -8,16 +8,17 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from app.logstore import archive, sql_partition_drop
 from app.logstore.retention import Retention
-from app.logstore.sql_store import SqlStore
-from tests.logstore.stores import open_engine
+from tests.logstore.stores import open_store
 
 log_dir, store_url, now, kill_at, kill_after, variant = sys.argv[1:]
+store: Any = ExitStack().enter_context(open_store(store_url, ready=False))
 left = int(kill_after)
 
 
@@ -45,25 +46,23 @@ elif kill_at == "before the manifest":
 elif kill_at == "after the manifest":
     archive._write_manifest = after(archive._write_manifest)
 elif kill_at == "during delete":
-    SqlStore.purge = after(SqlStore.purge)  # type: ignore[method-assign]
+    store.purge = after(store.purge)
 elif kill_at == "before a partition is dropped":
-    SqlStore.drop = before(SqlStore.drop)  # type: ignore[method-assign]
+    store.drop = before(store.drop)
 elif kill_at == "before the drop is committed":
     sql_partition_drop._lock_at_once = after(sql_partition_drop._lock_at_once)
 elif kill_at == "after a partition is dropped":
-    SqlStore.drop = after(SqlStore.drop)  # type: ignore[method-assign]
-
-store = SqlStore(open_engine(store_url, tables=False))
+    store.drop = after(store.drop)
 
 if variant == "careless":
-    expired = SqlStore.expired
+    expired = store.expired
 
-    def take_out(self: SqlStore, keep: str, *args: Any) -> list[dict[str, Any]]:
-        records = expired(self, keep, *args)
-        self.purge(keep, [one["id"] for one in records])
+    def take_out(keep: str, *args: Any) -> list[dict[str, Any]]:
+        records: list[dict[str, Any]] = expired(keep, *args)
+        store.purge(keep, [one["id"] for one in records])
         return records
 
-    SqlStore.expired = take_out  # type: ignore[method-assign]
+    store.expired = take_out
 
 days = {"debug": 7, "info": 30, "error": 90, "operation": 365}
 Retention(store, Path(log_dir), days, pause=0).run(datetime.fromisoformat(now))

@@ -5,16 +5,17 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.logstore import archive
 from app.logstore.contract import LogQuery
-from app.logstore.sql_store import SqlStore
 from tests.helpers import ROOT, wait_for
-from tests.logstore.stores import open_engine, put, sample
+from tests.logstore.stores import open_store, put, sample
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 # How often each point is passed before the kill.
@@ -26,6 +27,7 @@ EVERYWHERE = {
 }
 POINTS = {
     "sqlite": {**EVERYWHERE, "during delete": 1},
+    "mongodb": {**EVERYWHERE, "during delete": 1},
     "postgresql": {
         **EVERYWHERE,
         "before a partition is dropped": 0,
@@ -38,10 +40,10 @@ POINTS = {
 class Site:
     """A store with old records of two partitions and some new ones, and what archives have."""
 
-    def __init__(self, folder: Path, store_url: str) -> None:
+    def __init__(self, folder: Path, store_url: str, store: Any) -> None:
         self.log_dir = folder / "logs"
         self.store_url = store_url
-        self.store = SqlStore(open_engine(store_url))
+        self.store = store
         self.old: set[str] = set()
         self.new = set(put(self.store, sample(NOW), sample(NOW, level="ERROR")))
 
@@ -92,8 +94,9 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, database_url: str) -> Site:
-    return Site(tmp_path, database_url)
+def site(tmp_path: Path, store_url: str) -> Iterator[Site]:
+    with open_store(store_url) as store:
+        yield Site(tmp_path, store_url, store)
 
 
 def test_a_kill_at_any_point_loses_nothing_and_the_next_run_goes_on(site: Site) -> None:

@@ -10,11 +10,10 @@ import pytest
 from flask import Flask
 
 from app.logstore import archive
-from app.logstore.contract import LogQuery
+from app.logstore.contract import LogQuery, LogStore
 from app.logstore.file_store import FileStore
 from app.logstore.record import KEEPS
 from app.logstore.retention import NotNow, Retention, archive_logs, cutoff, retention_for
-from app.logstore.sql_store import SqlStore
 from app.observability import log_file
 from app.observability.ids import id_floor
 from tests.helpers import log_lines
@@ -32,7 +31,7 @@ LONG_AGO = {keep: days * 1.1 + 1 for keep, days in DAYS.items()}
 
 
 @pytest.fixture
-def retention(log_store: SqlStore, tmp_path: Path) -> Retention:
+def retention(log_store: LogStore, tmp_path: Path) -> Retention:
     return Retention(log_store, tmp_path / "logs", DAYS, pause=0)
 
 
@@ -66,7 +65,7 @@ def left(store: Any) -> list[dict[str, Any]]:
 
 
 def test_each_class_leaves_after_its_own_time_and_whole(
-    retention: Retention, log_store: SqlStore, tmp_path: Path
+    retention: Retention, log_store: LogStore, tmp_path: Path
 ) -> None:
     old = fill(log_store, LONG_AGO)
     young = fill(log_store, {keep: days - 1 for keep, days in DAYS.items()})
@@ -80,7 +79,7 @@ def test_each_class_leaves_after_its_own_time_and_whole(
 
 
 def test_a_plan_says_what_would_go_and_changes_nothing(
-    retention: Retention, log_store: SqlStore, tmp_path: Path
+    retention: Retention, log_store: LogStore, tmp_path: Path
 ) -> None:
     fill(log_store, LONG_AGO, each=50)
     fill(log_store, {"info": 3})
@@ -100,13 +99,13 @@ def test_a_plan_says_what_would_go_and_changes_nothing(
         assert abs(plan.bytes - made.bytes) < 100
 
 
-def test_whole_days_leave(log_store: SqlStore) -> None:
+def test_whole_days_leave(log_store: LogStore) -> None:
     assert cutoff(NOW, 7) == id_floor(datetime(2026, 11, 16, tzinfo=UTC))
     assert cutoff(NOW, 36_500) == "00000000-0000-7000-8000-000000000000"
 
 
 def test_late_records_are_archived_apart(
-    retention: Retention, log_store: SqlStore, tmp_path: Path
+    retention: Retention, log_store: LogStore, tmp_path: Path
 ) -> None:
     old = fill(log_store, {"info": 60})
     retention.run(NOW)
@@ -117,7 +116,7 @@ def test_late_records_are_archived_apart(
 
 
 def test_records_that_come_while_they_are_archived_are_not_lost(
-    log_store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    log_store: LogStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = fill(log_store, {"info": 60})
     late: list[dict[str, Any]] = []
@@ -136,7 +135,7 @@ def test_records_that_come_while_they_are_archived_are_not_lost(
 
 
 def test_what_was_emptied_by_hand_leaves_no_archive(
-    retention: Retention, log_store: SqlStore, tmp_path: Path
+    retention: Retention, log_store: LogStore, tmp_path: Path
 ) -> None:
     old = fill(log_store, {"info": 60})
     log_store.purge("info", ids(old))
@@ -146,7 +145,7 @@ def test_what_was_emptied_by_hand_leaves_no_archive(
 
 
 def test_a_broken_archive_is_not_believed(
-    log_store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    log_store: LogStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = fill(log_store, {"info": 60})
     refuses = Retention(log_store, tmp_path, DAYS, pause=0)
@@ -162,7 +161,7 @@ def test_a_broken_archive_is_not_believed(
     assert left(log_store) == []
 
 
-def test_one_host_at_a_time_and_one_process_on_a_host(log_store: SqlStore, tmp_path: Path) -> None:
+def test_one_host_at_a_time_and_one_process_on_a_host(log_store: LogStore, tmp_path: Path) -> None:
     fill(log_store, {"info": 60})
     one, other = (Retention(log_store, tmp_path / name, DAYS, pause=0) for name in ("a", "b"))
     assert log_store.lease("archive", log_file.host_id(tmp_path / "a"), 60)
@@ -176,7 +175,7 @@ def test_one_host_at_a_time_and_one_process_on_a_host(log_store: SqlStore, tmp_p
 
 
 def test_a_run_that_lost_its_lease_deletes_nothing_more(
-    log_store: SqlStore, tmp_path: Path
+    log_store: LogStore, tmp_path: Path
 ) -> None:
     fill(log_store, {"info": 60})
 
@@ -221,7 +220,7 @@ def test_memory_holds_a_page_and_a_slice_of_a_long_stretch(tmp_path: Path) -> No
     assert max(store.asked) <= 1_000
 
 
-def test_deleting_never_blocks_writing(log_store: SqlStore, tmp_path: Path) -> None:
+def test_deleting_never_blocks_writing(log_store: LogStore, tmp_path: Path) -> None:
     """A writer with a host of its own goes on, record by record, while thousands are deleted."""
     fill(log_store, {"info": 60}, each=6_000)
     done = threading.Event()
@@ -274,7 +273,7 @@ def test_the_job_takes_the_settings_and_records_what_it_did(in_app: Flask) -> No
 
 
 def test_a_store_that_deletes_nothing_is_not_archived_for_ever(
-    log_store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    log_store: LogStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(log_store, {"info": 60})
     monkeypatch.setattr(log_store, "purge", lambda *_: 0)

@@ -4,6 +4,7 @@ from sqlalchemy import Engine, select, text
 from app.logstore.contract import LogQuery
 from app.logstore.sql_filters import indexed, scanned
 from app.models.log import Log
+from tests.logstore.stores import open_engine
 
 
 @pytest.mark.parametrize(
@@ -19,8 +20,6 @@ from app.models.log import Log
 def test_what_is_rare_is_found_through_its_index(
     tmp_path_factory: pytest.TempPathFactory, query: LogQuery, index: str
 ) -> None:
-    from tests.logstore.stores import open_engine
-
     engine: Engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('db') / 'logs.db'}")
     assert scanned(query) == []
     statement = select(Log.id).where(*indexed(query)).order_by(Log.id.desc()).limit(50)
