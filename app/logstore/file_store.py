@@ -5,6 +5,7 @@ import heapq
 import io
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import orjson
 
 from app.logstore.contract import Group, LogQuery, Page, StoreUnavailable
 from app.logstore.matching import matches
-from app.logstore.record import EXCEPTION_TEXTS, LogRecord, normalise, valid_id
+from app.logstore.record import EXCEPTION_TEXTS, LogRecord, normalise, time_of, valid_id
 from app.logstore.segments import LONGEST_LINE, identity_of, records_of
 
 STDIN = "-"
@@ -93,6 +94,13 @@ class FileStore:
             found[values] = (count + 1, max(last, record["id"]))
         groups = [Group(values, count, last) for values, (count, last) in found.items()]
         return heapq.nlargest(limit, groups, key=lambda one: (one.count, one.last_id))
+
+    def count_steps(self, query: LogQuery, seconds: int) -> dict[int, int]:
+        """Return how many records each step of time has, by the second of the epoch it starts."""
+        found: Counter[int] = Counter()
+        for record in self.records(query):
+            found[int(time_of(record["id"]).timestamp()) // seconds * seconds] += 1
+        return found
 
     def _selected(self, query: LogQuery) -> Iterator[dict[str, Any]]:
         low, high = query.id_bounds()
