@@ -104,6 +104,13 @@ def upgrade_logs() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("source", "segment", name=op.f("pk_log_checkpoints")),
     )
+    op.create_table(
+        "log_leases",
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("holder", sa.String(64), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_log_leases")),
+    )
     record_id = sa.String(36).with_variant(sa.UUID(as_uuid=False), "postgresql")
     op.create_table(
         "logs",
@@ -162,6 +169,7 @@ def upgrade_logs() -> None:
 
 def downgrade_logs() -> None:
     op.drop_table("logs")
+    op.drop_table("log_leases")
     op.drop_table("log_checkpoints")
 
 
