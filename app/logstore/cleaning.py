@@ -13,11 +13,15 @@ _BIG = 2**63
 _UNSTORABLE = {0: "\ufffd"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
+def is_plain(text: str) -> bool:
+    """Tell at a glance whether text can be stored as it is; most can, some others can as well."""
+    return text.isascii() and "\0" not in text
+
+
 def clean_text(text: str) -> str:
     """Return text without NUL and lone surrogates."""
-    if text.isascii():
-        # Most text is, and looking for one character is faster than translating all.
-        return text.replace("\0", "\ufffd") if "\0" in text else text
+    if is_plain(text):
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
