@@ -130,6 +130,9 @@ class LogStore(Protocol):
     def refused(self) -> Mapping[str, int]:
         """Return how many records were stored `encoded`, and how many were `refused` even so."""
 
+    def prepare(self) -> None:
+        """Make what the store needs and no migration makes; may be done again at any time."""
+
     def append(self, records: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
         """Store records and the checkpoint in one transaction; return the ids that were new.
 
@@ -185,7 +188,9 @@ class LogStore(Protocol):
         """
 
     def counted(
-        self, query: LogQuery, fields: Sequence[str] = (),
+        self,
+        query: LogQuery,
+        fields: Sequence[str] = (),
         quantiles: Sequence[float] = (0.5, 0.95, 0.99),
     ) -> list[Summary]:
         """Return count and latency by fields (as `by` of histogram), most frequent first.

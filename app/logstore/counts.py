@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -126,12 +126,10 @@ def percentiles(
 
 
 def _at_rank(known: Sequence[tuple[int, int]], rank: int) -> float:
-    number = known[-1][0]
-    for number, count in known:
-        if rank < count:
-            break
-        rank -= count
-    return duration_of(number)
+    ends = accumulate(count for _, count in known)
+    return next(
+        duration_of(number) for (number, _), end in zip(known, ends, strict=True) if rank < end
+    )
 
 
 def step_for(window: timedelta) -> int:

@@ -102,12 +102,17 @@ def normalise(raw: Mapping[str, Any]) -> LogRecord:
     """
     details = _details(raw)
     record: dict[str, Any] = {"id": None, "timestamp": None}
+    get = raw.get
+    # What is absent, as most is, costs no call: a batch has many thousands of them.
     for name, limit in TEXTS.items():
-        record[name] = _text(raw, name, limit, details)
+        value = get(name)
+        record[name] = None if value is None else _text(value, name, limit, details)
     for name, bound in INTEGERS.items():
-        record[name] = _integer(raw, name, bound, details)
+        value = get(name)
+        record[name] = None if value is None else _integer(value, name, bound, details)
     for name in FLOATS:
-        record[name] = _number(raw, name, details)
+        value = get(name)
+        record[name] = None if value is None else _number(value, name, details)
     record["level"] = record["level"] or "INFO"
     record["logger"] = record["logger"] or ""
     record["message"] = record["message"] or ""
@@ -165,9 +170,10 @@ def _details(raw: Mapping[str, Any]) -> dict[str, Any]:
     details: dict[str, Any] = given if isinstance(given, dict) else {}
     if given is not None and not isinstance(given, dict):
         details = {"details": given}
-    for key in raw:
-        if key not in _KNOWN:
-            _put(details, clean_text(describe(key))[:200], raw[key])
+    if not raw.keys() <= _KNOWN:
+        for key in raw:
+            if key not in _KNOWN:
+                _put(details, clean_text(describe(key))[:200], raw[key])
     return details
 
 
@@ -180,12 +186,12 @@ def _put(details: dict[str, Any], name: str, value: Any) -> None:
 
 
 def _text(
-    raw: Mapping[str, Any], name: str, limit: int, details: dict[str, Any], within: str = ""
+    value: Any, name: str, limit: int, details: dict[str, Any], within: str = ""
 ) -> str | None:
-    value = raw.get(name)
-    # Nearly every text is as it should be, and this is done a thousand times a second.
-    if value is None or (type(value) is str and len(value) <= limit and is_plain(value)):
-        return value.upper() if value and name == "level" else value
+    if value is None:
+        return None
+    if is_plain(value, limit):
+        return value.upper() if name == "level" else value  # type: ignore[no-any-return]
     if isinstance(value, (dict, list, tuple, set)):
         _put(details, name, value)
         return None
@@ -203,8 +209,7 @@ def _cut(text: str, limit: int, name: str, details: dict[str, Any]) -> str:
     return "…" + text[1 - limit :] if name.endswith("traceback") else text[: limit - 1] + "…"
 
 
-def _integer(raw: Mapping[str, Any], name: str, bound: int, details: dict[str, Any]) -> int | None:
-    value = raw.get(name)
+def _integer(value: Any, name: str, bound: int, details: dict[str, Any]) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and -bound <= value < bound:
@@ -213,8 +218,7 @@ def _integer(raw: Mapping[str, Any], name: str, bound: int, details: dict[str, A
     return None
 
 
-def _number(raw: Mapping[str, Any], name: str, details: dict[str, Any]) -> float | None:
-    value = raw.get(name)
+def _number(value: Any, name: str, details: dict[str, Any]) -> float | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15:
         return float(value)
     _put(details, name, value)
@@ -226,7 +230,7 @@ def _exception(value: Any, details: dict[str, Any]) -> dict[str, str | None] | N
         _put(details, "exception", value)
         return None
     found = {
-        name: _text(value, name, limit, details, "exception.")
+        name: _text(value.get(name), name, limit, details, "exception.")
         for name, limit in EXCEPTION_TEXTS.items()
     }
     rest = {key: item for key, item in value.items() if key not in EXCEPTION_TEXTS}

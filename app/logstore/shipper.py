@@ -120,6 +120,7 @@ class Shipper:
     def _get_in_step(self) -> None:
         if self._in_step:
             return
+        self._store.prepare()
         known = self._store.checkpoints(self._source)
         self._checkpoints = {one.segment: one for one in known}
         self._next_seq = max((one.next_seq for one in known), default=1)

@@ -1,19 +1,30 @@
-"""One request's ID leads from the error page to everything it did."""
+"""One request's ID leads from the error page to everything it did, whatever keeps the log."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
-from tests.helpers import PASSWORD, Server, read_lines, wait_for
+from tests.conftest import Mailbox
+from tests.helpers import PASSWORD, ROOT, Server, read_lines, wait_for
 from tests.visitor import Visitor
 
 ADMIN = "admin@example.com"
 
 
 @pytest.fixture
-def server(serve: Callable[..., Server], database_url: str) -> Server:
-    return serve(workers=2, env={"DATABASE_URL": database_url})
+def server(serve: Callable[..., Server], store_url: str, smtp_server: Mailbox) -> Server:
+    """A server that keeps its log in each store, and its data beside it where that is SQL."""
+    name = "LOG_STORE_URL" if store_url.startswith("mongodb") else "DATABASE_URL"
+    return serve(workers=2, env={
+        name: store_url,
+        "SMTP_HOST": smtp_server.host,
+        "SMTP_PORT": str(smtp_server.port),
+        "ALERT_RECIPIENTS": "ops@example.com",
+        "ALERT_ERRORS_PER_HOUR": "0",
+    })  # fmt: skip
 
 
 def as_admin(server: Server) -> Visitor:
@@ -24,7 +35,7 @@ def as_admin(server: Server) -> Visitor:
 
 
 def test_an_error_is_found_by_the_id_on_its_page_within_two_seconds_with_its_sql(
-    server: Server,
+    server: Server, smtp_server: Mailbox
 ) -> None:
     visitor = as_admin(server)
 
@@ -38,6 +49,20 @@ def test_an_error_is_found_by_the_id_on_its_page_within_two_seconds_with_its_sql
     wait_for(lambda: story_page(visitor, request_id), timeout=2)
     found = server.flask("logs", "search", "--request", request_id, "--json").stdout
     assert request_id in found
+
+    check_alerts(server)
+    mail = wait_for(lambda: smtp_server.messages)[0]
+    assert mail["To"] == "ops@example.com"
+    assert "error" in mail["Subject"].lower()
+
+
+def check_alerts(server: Server) -> None:
+    """Do now what a job does every five minutes."""
+    program = (
+        "from app import create_app, alerting\n"
+        "with create_app().app_context(): alerting.check_error_rate()"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=server.env, check=True)
 
 
 def story_page(visitor: Visitor, request_id: str) -> str | None:
