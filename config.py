@@ -74,9 +74,18 @@ def _addresses(text: str) -> list[str]:
 
 
 def _address(text: str) -> str:
-    if not re.fullmatch(r"[^@\s,]+@[^@\s,]+", text):
+    if not is_email_address(text):
         raise ValueError(text)
     return text
+
+
+def is_email_address(text: str) -> bool:
+    """Tell whether mail can be sent to an address; RFC 5321 in practice.
+
+    It has no spaces, no controls, and nothing that starts a second address.
+    """
+    pattern = r"""[A-Z!#-'*+\-/-9=?^-~.]{1,64}@[A-Za-z0-9.\-\[\]:]{1,253}"""
+    return re.fullmatch(pattern, text) is not None
 
 
 def _url(*schemes: str) -> Callable[[str], str]:

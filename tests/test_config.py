@@ -24,6 +24,7 @@ BAD = [
     ("SLOW_QUERY_MS", "-5", "milliseconds, 0 or more"),
     ("UPLOAD_MAX_BYTES", "5MB", "bytes, 1024 or more"),
     ("ALERT_RECIPIENTS", "ops@example.com,nobody", "e-mail addresses, separated by commas"),
+    ("ALERT_RECIPIENTS", "<ops@example.com>", "e-mail addresses, separated by commas"),
     ("ALERT_ERRORS_PER_HOUR", "ten", "a whole number, 0 or more"),
     ("DISK_WARNING_PERCENT", "100", "percent of free disk, 0 to 99"),
     ("SMTP_PORT", "0", "a port, 1 to 65535"),
