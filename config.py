@@ -99,10 +99,7 @@ def _url(*schemes: str) -> Callable[[str], str]:
 
 
 _sql_url = _url("sqlite", "postgresql", "postgres", "postgresql+psycopg")
-_storage_url = _url(
-    "database", "memory", "redis", "rediss", "redis+sentinel", "redis+cluster", "redis+unix",
-    "memcached", "mongodb", "mongodb+srv",
-)  # fmt: skip
+_storage_url = _url("database", "memory", "redis", "rediss")
 _SQL_URLS = "a SQLAlchemy address such as sqlite:////var/lib/app.db or postgresql://user@host/name"
 
 SETTINGS: tuple[Setting, ...] = (
@@ -139,8 +136,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("TRUSTED_PROXIES", _integer(0, 10), 0, "the number of proxies in front, 0 to 10"),
     Setting("TRUSTED_HOSTS", _list, [], "host names, separated by commas, empty for any"),
     Setting("RATE_LIMIT_STORAGE_URL", _storage_url, "database://",
-            "database://, memory:// or the address of a redis, memcached or mongodb server",
-            secret=True),
+            "database://, memory:// or the address of a Redis server", secret=True),
     Setting("SCHEDULER_ENABLED", _boolean, None, "true or false"),
     Setting("RELEASE", str, None, "a version"),
     Setting("PORT", _integer(1, 65535), 8000, "a port, 1 to 65535"),
@@ -277,7 +273,6 @@ def _flask_keys(config: dict[str, Any]) -> dict[str, Any]:
         "PERMANENT_SESSION_LIFETIME": 14 * 24 * 3600,
         "SEND_FILE_MAX_AGE_DEFAULT": 31_536_000,
         "BOOTSTRAP_SERVE_LOCAL": True,
-        "RATELIMIT_STORAGE_URI": config["RATE_LIMIT_STORAGE_URL"],
         "RATELIMIT_ENABLED": config["APP_ENV"] != "testing",
         "WTF_CSRF_TIME_LIMIT": None,
         # The token is the proof; a program that sends it should not need a Referer as well.

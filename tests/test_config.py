@@ -38,6 +38,7 @@ BAD = [
     ("PUBLIC_URL", "items.example.org", "an address such as https://items.example.org"),
     ("TRUSTED_PROXIES", "all", "the number of proxies in front, 0 to 10"),
     ("RATE_LIMIT_STORAGE_URL", f"u:{SECRET}@host", "database://, memory:// or"),
+    ("RATE_LIMIT_STORAGE_URL", f"memcached://{SECRET}", "database://, memory:// or"),
     ("SCHEDULER_ENABLED", "2", "true or false"),
     ("PORT", "65536", "a port, 1 to 65535"),
     ("WEB_CONCURRENCY", "0", "a number of workers, 1 to 256"),

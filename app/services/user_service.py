@@ -66,8 +66,8 @@ def authenticate(email: str, password: str, address: str | None) -> User:
     """
     email = normal_email(email)
     attempts = (
-        (throttle.LOGIN_PER_ACCOUNT, email),
         (throttle.LOGIN_PER_ADDRESS, throttle.network(address)),
+        (throttle.LOGIN_PER_ACCOUNT, email),
     )
     try:
         throttle.take(*attempts)

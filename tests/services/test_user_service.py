@@ -170,6 +170,11 @@ def test_an_address_takes_fifty_failures_on_all_accounts(
     with pytest.raises(TooManyAttempts):
         authenticate("one-more@example.com", PASSWORD, "192.0.2.1")
     refusal(authenticate, "one-more@example.com", PASSWORD, "192.0.2.2")
+    # A blocked address locks nobody out.
+    for _ in range(LOGIN_PER_ACCOUNT.rate.amount):
+        with pytest.raises(TooManyAttempts):
+            authenticate("somebody@example.com", PASSWORD, "192.0.2.1")
+    refusal(authenticate, "somebody@example.com", PASSWORD, "192.0.2.2")
 
 
 @limited
