@@ -17,7 +17,6 @@ from app.services import throttle
 from app.services.account_rules import (
     EMAIL_MAX,
     email_problem,
-    is_plain,
     name_problem,
     normal_email,
     password_problem,
@@ -25,6 +24,7 @@ from app.services.account_rules import (
 )
 from app.services.errors import Conflict, Invalid, NotFound
 from app.services.passwords import hash_password, password_matches
+from app.services.texts import is_plain
 
 WRONG_LOGIN = "The e-mail address or the password is wrong."
 SWITCHED_OFF = "This account is switched off. Please ask an administrator."

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.services.log_service import LogQuery
+from app.services.texts import is_plain
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 STATUSES = ("2xx", "3xx", "4xx", "5xx")
@@ -136,7 +137,7 @@ def _clean(value: str) -> str:
     if len(value) > _MAX_LENGTH:
         raise ValueError(f"Use {_MAX_LENGTH} characters or fewer.")
     # PostgreSQL refuses NUL in a parameter; no field needs any control character.
-    if not value.isprintable():
+    if not is_plain(value):
         raise ValueError("Remove the characters that cannot be printed.")
     return value
 

@@ -25,6 +25,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
         ({"user": "Ann@Example.com"}, LogQuery(account="ann@example.com")),
         ({"request_id": " abc-1 "}, LogQuery(request_id="abc-1")),
         ({"text": "50 % off"}, LogQuery(text="50 % off")),
+        ({"text": "12\u00a0kg\u3000\u200d"}, LogQuery(text="12\u00a0kg\u3000\u200d")),
         ({"range": "15m"}, LogQuery(since=NOW - timedelta(minutes=15))),
         ({"range": "7d"}, LogQuery(since=NOW - timedelta(days=7))),
         ({"from": "2026-11-23T12:00"}, LogQuery(since=NOON)),
