@@ -20,8 +20,9 @@ RANGES = {
 CUSTOM = "custom"
 ACTIONS = (
     "request", "error", "slow_query", "login", "login_failed", "logout", "register",
-    "password_changed", "item_create", "item_update", "item_delete", "upload", "email_sent",
-    "email_failed", "alert_firing", "alert_resolved", "logs_viewed", "sample",
+    "password_changed", "role_changed", "item_create", "item_update", "item_delete", "upload",
+    "email_sent", "email_failed", "alert_firing", "logs_viewed", "log_store_unavailable",
+    "log_store_available", "sample",
 )  # fmt: skip
 # One a minute from each process: left out unless asked for.
 QUIET_ACTIONS = ("sample",)
