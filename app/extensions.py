@@ -32,7 +32,7 @@ csrf = CSRFProtect()
 
 
 def init_database(app: Flask) -> None:
-    """Bind the database and its migrations; SQLite gets WAL, foreign keys and a busy timeout."""
+    """Bind the database and its migrations; SQLite gets WAL and foreign keys."""
     db.init_app(app)
     migrate.init_app(app, db, directory=f"{app.root_path}/../migrations", compare_type=True)
     with app.app_context():
@@ -43,12 +43,7 @@ def init_database(app: Flask) -> None:
 
 def _set_sqlite_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
     cursor = connection.cursor()
-    # The timeout comes first: switching to WAL needs a lock that another worker may hold.
-    for pragma in (
-        "busy_timeout=5000",
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "foreign_keys=ON",
-    ):
+    # Each waits up to five seconds for another worker's lock: Python's default.
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
