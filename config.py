@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -98,6 +99,13 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _site(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(text)
+    return text
+
+
 _sql_url = _url("sqlite", "postgresql", "postgres", "postgresql+psycopg")
 _storage_url = _url("database", "memory", "redis", "rediss")
 _SQL_URLS = "a SQLAlchemy address such as sqlite:////var/lib/app.db or postgresql://user@host/name"
@@ -132,7 +140,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("SENTRY_DSN", str, "", "a Sentry DSN, empty for off", secret=True),
     Setting("SENTRY_TRACES_SAMPLE_RATE", _fraction, 0.0, "a number from 0 to 1"),
     Setting("METRICS_TOKEN", str, "", "a token, empty for none", secret=True),
-    Setting("PUBLIC_URL", _url("http", "https"), "", "an address such as https://items.example.org"),
+    Setting("PUBLIC_URL", _site, "", "an address such as https://items.example.org"),
     Setting("TRUSTED_PROXIES", _integer(0, 10), 0, "the number of proxies in front, 0 to 10"),
     Setting("TRUSTED_HOSTS", _list, [], "host names, separated by commas, empty for any"),
     Setting("RATE_LIMIT_STORAGE_URL", _storage_url, "database://",
@@ -184,13 +192,28 @@ def _fill_defaults(config: dict[str, Any]) -> None:
         config[name] = str(ROOT / config[name])
     config["DATABASE_URL"] = config["DATABASE_URL"] or f"sqlite:///{INSTANCE / 'app.db'}"
     for name in ("DATABASE_URL", "LOG_STORE_URL"):
-        _check_url(name, config[name] or "sqlite://")
+        if config[name]:
+            _check_url(name, config[name])
+            config[name] = _from_root(config[name])
     config["LOG_STORE_URL"] = config["LOG_STORE_URL"] or _beside(config["DATABASE_URL"])
     if config["SCHEDULER_ENABLED"] is None:
         config["SCHEDULER_ENABLED"] = config["APP_ENV"] != "testing"
     config["RELEASE"] = config["RELEASE"] or VERSION
     if config["SECRET_KEY"] is None and config["APP_ENV"] != "production":
         config["SECRET_KEY"] = _development_key(INSTANCE / "secret_key")
+
+
+def _from_root(url: str) -> str:
+    """Return an address whose SQLite file, if it has one, is found from the project's folder."""
+    parsed = make_url(url)
+    file = parsed.database or ""
+    if (
+        parsed.get_backend_name() != "sqlite"
+        or file in {"", ":memory:"}
+        or file.startswith("file:")
+    ):
+        return url
+    return parsed.set(database=str(ROOT / file)).render_as_string(hide_password=False)
 
 
 def _check_url(name: str, url: str) -> None:
@@ -267,9 +290,6 @@ def _flask_keys(config: dict[str, Any]) -> dict[str, Any]:
         "SESSION_COOKIE_SECURE": production,
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
-        "REMEMBER_COOKIE_SECURE": production,
-        "REMEMBER_COOKIE_HTTPONLY": True,
-        "REMEMBER_COOKIE_SAMESITE": "Lax",
         "PERMANENT_SESSION_LIFETIME": 14 * 24 * 3600,
         "SEND_FILE_MAX_AGE_DEFAULT": 31_536_000,
         "BOOTSTRAP_SERVE_LOCAL": True,
