@@ -260,13 +260,13 @@ def _check_production(config: dict[str, Any], environ: Mapping[str, str]) -> Non
         raise ConfigError("FLASK_DEBUG: debug mode is not allowed in production; unset it.")
 
 
-def _engine_options(url: str) -> dict[str, bool]:
-    return {
-        # Parameters may hold passwords: keep them out of exception texts and logs.
-        "hide_parameters": True,
-        # A restarted server costs no request; a SQLite file does not restart.
-        "pool_pre_ping": not url.startswith("sqlite"),
-    }
+def _engine_options(url: str) -> dict[str, Any]:
+    # Parameters may hold passwords: keep them out of exception texts and logs.
+    options: dict[str, Any] = {"hide_parameters": True}
+    if not url.startswith("sqlite"):
+        # A server that was restarted costs no request, and one that is gone costs seconds.
+        options |= {"pool_pre_ping": True, "connect_args": {"connect_timeout": 5}}
+    return options
 
 
 def _binds(log_store_url: str) -> dict[str, dict[str, Any]]:

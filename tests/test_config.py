@@ -152,6 +152,7 @@ def test_no_engine_shows_its_parameters_and_servers_may_restart() -> None:
     config = settings(DATABASE_URL="postgresql://u@host/name")
     engines = [config["SQLALCHEMY_ENGINE_OPTIONS"], config["SQLALCHEMY_BINDS"]["logs"]]
     assert all(engine["hide_parameters"] and engine["pool_pre_ping"] for engine in engines)
+    assert all(engine["connect_args"]["connect_timeout"] == 5 for engine in engines)
 
 
 def test_values_are_typed() -> None:

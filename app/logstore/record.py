@@ -57,6 +57,7 @@ TEXTS = {
 EXCEPTION_TEXTS = {"type": 255, "message": 65_536, "traceback": 262_144, "fingerprint": 64}
 INTEGERS = {"status": 2**31, "db_count": 2**31, "pid": 2**63}
 FLOATS = ("duration_ms", "db_ms")
+_BLANK = dict.fromkeys(LogRecord.__annotations__)
 _KNOWN = {"id", "timestamp", "exception", "details", "keep", *TEXTS, *INTEGERS, *FLOATS}
 
 # Events of the machinery; every other event says who did what.
@@ -66,6 +67,10 @@ _MACHINERY = frozenset({
 _WARNINGS = frozenset({"WARNING", "ERROR", "CRITICAL"})
 KEEPS = ("debug", "info", "error", "operation")
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+# As to_timestamp() spells it, in which our own lines come.
+_TIMESTAMP = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3])(?::[0-9]{2}){2}\.[0-9]{6}Z"
+)
 # Years that every database and every time zone can show; other clocks are not believed.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(9000, 1, 1, tzinfo=UTC)
@@ -101,19 +106,20 @@ def normalise(raw: Mapping[str, Any]) -> LogRecord:
     same id each time.
     """
     details = _details(raw)
-    record: dict[str, Any] = {"id": None, "timestamp": None}
-    get = raw.get
-    # What is absent, as most is, costs no call: a batch has many thousands of them.
+    record: dict[str, Any] = _BLANK.copy()
+    # What is absent or sound, as most is, costs few calls: a batch has many thousands of them.
     for name, limit in TEXTS.items():
-        value = get(name)
-        record[name] = None if value is None else _text(value, name, limit, details)
+        value = raw.get(name)
+        if value is not None:
+            sound = is_plain(value, limit)
+            record[name] = value if sound else _text(value, name, limit, details)
     for name, bound in INTEGERS.items():
-        value = get(name)
-        record[name] = None if value is None else _integer(value, name, bound, details)
+        if (value := raw.get(name)) is not None:
+            record[name] = _integer(value, name, bound, details)
     for name in FLOATS:
-        value = get(name)
-        record[name] = None if value is None else _number(value, name, details)
-    record["level"] = record["level"] or "INFO"
+        if (value := raw.get(name)) is not None:
+            record[name] = _number(value, name, details)
+    record["level"] = (record["level"] or "INFO").upper()
     record["logger"] = record["logger"] or ""
     record["message"] = record["message"] or ""
     record["exception"] = _exception(raw.get("exception"), details)
@@ -190,8 +196,6 @@ def _text(
 ) -> str | None:
     if value is None:
         return None
-    if is_plain(value, limit):
-        return value.upper() if name == "level" else value  # type: ignore[no-any-return]
     if isinstance(value, (dict, list, tuple, set)):
         _put(details, name, value)
         return None
@@ -241,16 +245,19 @@ def _exception(value: Any, details: dict[str, Any]) -> dict[str, str | None] | N
 def _stamp(record: dict[str, Any], raw: Mapping[str, Any], details: dict[str, Any]) -> None:
     """Give the record its time and id."""
     record_id = valid_id(raw.get("id"))
-    moment = parse_moment(raw.get("timestamp"))
+    given = raw.get("timestamp")
+    moment = parse_moment(given)
     if moment is None:
-        _put(details, "timestamp", raw.get("timestamp"))
+        _put(details, "timestamp", given)
+        given = None
         moment = time_of(record_id) if record_id else EPOCH
     if record_id is None:
         _put(details, "id", raw.get("id"))
         content = json.dumps(record, sort_keys=True, default=describe)
         record_id = derived_id(moment, content.encode("utf-8", "replace"))
     record["id"] = record_id
-    record["timestamp"] = to_timestamp(moment)
+    as_it_is = type(given) is str and _TIMESTAMP.fullmatch(given)
+    record["timestamp"] = given if as_it_is else to_timestamp(moment)
 
 
 def parse_moment(value: Any) -> datetime | None:
