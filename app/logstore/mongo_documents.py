@@ -10,7 +10,7 @@ from app.logstore.filters import COMMON_ACTION, COMMON_LEVELS
 from app.logstore.record import LogRecord
 from app.logstore.rows import COLUMNS, from_row
 
-LOGS, CHECKPOINTS, LEASES = "logs", "log_checkpoints", "log_leases"
+LOGS, CHECKPOINTS, COUNTS, LEASES = "logs", "log_checkpoints", "log_counts", "log_leases"
 _ABSENT = dict.fromkeys(COLUMNS)
 
 
@@ -57,4 +57,5 @@ INDEXES = {
         IndexModel([("keep", ASCENDING), ("_id", ASCENDING)]),
     ],
     CHECKPOINTS: [IndexModel([("source", ASCENDING)])],
+    COUNTS: [IndexModel([("step", ASCENDING), ("start", ASCENDING)])],
 }
