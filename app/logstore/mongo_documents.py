@@ -10,7 +10,8 @@ from app.logstore.filters import COMMON_ACTION, COMMON_LEVELS
 from app.logstore.record import LogRecord
 from app.logstore.rows import COLUMNS, from_row
 
-LOGS, CHECKPOINTS, COUNTS, LEASES = "logs", "log_checkpoints", "log_counts", "log_leases"
+LOGS, CHECKPOINTS = "logs", "log_checkpoints"
+COUNTS, LEASES = "log_counts", "log_leases"
 _ABSENT = dict.fromkeys(COLUMNS)
 
 
