@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app.cli import demo, logs, scheduler, users
+from app.cli import demo, log_counts, logs, scheduler, users
 
 __all__ = ["init_app", "register_commands"]
 
@@ -11,6 +11,7 @@ GROUPS = (users.users, logs.logs, demo.demo, scheduler.scheduler)
 
 def register_commands(app: Flask) -> None:
     """Give the flask command its groups; each goes away with its module and its name here."""
+    logs.logs.add_command(log_counts.recount)
     for group in GROUPS:
         app.cli.add_command(group)
 

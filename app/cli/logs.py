@@ -51,7 +51,7 @@ def tail(
         levels=levels_from(level), actions=actions, since=since,
         without_actions=() if actions else QUIET_ACTIONS,
     )  # fmt: skip
-    with _explained():
+    with explained():
         records, cursor = log_service.tail(query, None, limit)
         show_records(records, as_json)
         while follow:
@@ -96,7 +96,7 @@ def errors(since: datetime, each: bool, limit: int, as_json: bool) -> None:
     if each:
         _list(LogQuery(levels=levels_from("ERROR"), since=since), limit, as_json)
         return
-    with _explained():
+    with explained():
         rows = log_service.get_error_summary(hours=hours_since(since))[:limit]
     names = ("count", "action", "exception_type", "place", "last_seen")
     show_table([{name: row.get(name) for name in names} for row in rows], as_json)
@@ -127,7 +127,7 @@ def failed_logins(since: datetime, limit: int, as_json: bool) -> None:
 @json_option
 def not_found(since: datetime, limit: int, as_json: bool) -> None:
     """Show the paths that answered 404, the most frequent first."""
-    with _explained():
+    with explained():
         found = log_service.not_found(hours=hours_since(since))[:limit]
     show_table([{"count": count, "path": path} for path, count in found], as_json)
     _say_if_none(found, since)
@@ -156,7 +156,7 @@ def per_hour(since: datetime, level: str, as_json: bool) -> None:
     hours = max(1, math.ceil(hours_since(since) - 0.01))
     if hours > _MOST_HOURS:
         raise click.ClickException(f"--since: at most {_MOST_HOURS // 24}d, each hour is counted.")
-    with _explained():
+    with explained():
         counts = log_service.per_hour(hours, levels_from(level))
     highest = max(count for _, count in counts)
     for hour, count in counts:
@@ -168,7 +168,7 @@ def per_hour(since: datetime, level: str, as_json: bool) -> None:
 
 
 def _list(query: LogQuery, limit: int, as_json: bool) -> None:
-    with _explained():
+    with explained():
         records = _newest(query, limit)
         show_records(reversed(records), as_json)
     _say_if_none(records, query.since)
@@ -195,7 +195,7 @@ def _say_if_none(found: list[Any], since: datetime | None) -> None:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
     """Turn a store that does not answer into one clear line, and Ctrl-C into a quiet end."""
     try:
         yield

@@ -21,7 +21,7 @@ from app.observability.ids import id_floor
 STEPS = MINUTE, HOUR, DAY = (60, 3600, 86_400)
 # By what records are counted; the absent ones under "" and 0.
 FIELDS = ("level", "action", "route", "status_class")
-MAX_POINTS = 2000
+MAX_POINTS = 3000
 END = 2**48 // 1000 // DAY * DAY + DAY  # No id tells of a later time.
 _MILLISECOND = timedelta(milliseconds=1)
 

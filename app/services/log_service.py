@@ -1,23 +1,38 @@
 """Questions about the log, for pages and commands; knows the store by its contract only."""
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import current_app
 
 from app.logstore import current_store
-from app.logstore.contract import LogQuery, Page, StoreUnavailable
+from app.logstore.contract import (
+    Histogram,
+    LogQuery,
+    Page,
+    Recount,
+    StoreUnavailable,
+    Summary,
+)
+from app.logstore.counts import step_for
 
 # Pages and commands take the questions' types from here: they know no store.
 __all__ = [
-    "LogQuery", "Page", "Record", "StoreUnavailable", "count_errors", "errors", "get",
-    "get_error_summary", "get_failed_logins", "not_found", "per_hour", "request_story",
-    "runner_status", "search", "slow_queries", "tail", "user_history",
+    "Histogram", "LogQuery", "Page", "Record", "Recount", "StoreUnavailable", "Summary",
+    "busy_routes", "count_errors", "error_rate", "errors", "get", "get_error_summary",
+    "get_failed_logins", "histogram", "latency", "not_found", "per_hour", "recount",
+    "request_story", "runner_status", "samples", "search", "slow_queries", "tail", "user_history",
 ]  # fmt: skip
 
 Record = dict[str, Any]
 _ERRORS = ("ERROR", "CRITICAL")
+_REQUESTS = ("request",)
+# A process writes one each minute; after two without any it is gone.
+_SAMPLE_AGE = timedelta(minutes=2)
+_SAMPLES = 100
 
 
 def search(query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
@@ -121,9 +136,68 @@ def user_history(
 
 
 def count_errors(hours: float = 1) -> int:
-    """Return how many `error` records the last hours have."""
-    query = _since(hours, actions=("error",), levels=_ERRORS)
-    return sum(count for _, count in current_store().count_by(query, "action"))
+    """Return how many `error` records the last hours have, to the minute in which they began."""
+    return _total(_since(hours, actions=("error",), levels=_ERRORS))
+
+
+def error_rate(hours: float = 1) -> float | None:
+    """Return the share of requests, 0 to 1, that failed with 5xx; None without any request."""
+    requests = _total(_since(hours, actions=_REQUESTS))
+    failed = _total(_since(hours, actions=_REQUESTS, status_min=500, status_max=599))
+    return failed / requests if requests else None
+
+
+def latency(hours: float = 1) -> Summary:
+    """Return how many requests there were and their p50, p95 and p99 in milliseconds."""
+    return current_store().percentiles(_since(hours, actions=_REQUESTS))[0]
+
+
+def busy_routes(hours: float = 1) -> list[Summary]:
+    """Return each route with its requests and their percentiles, most frequent first.
+
+    `values` is the route, None for addresses that no route has.
+    """
+    return current_store().counted(_since(hours, actions=_REQUESTS), ["route"])
+
+
+def histogram(query: LogQuery, by: str | None = None, step: int | None = None) -> Histogram:
+    """Return a query's chart of 60 to 100 points, or of another `step` in seconds, UTC.
+
+    Without `since` it shows the last day. `by` splits each point by level, action, route or
+    status_class. Any filter will do; `contract.LogStore.histogram` says which are looked for in
+    the records, and how far back. Raises ValueError for a range of too many steps.
+    """
+    until = query.until or datetime.now(UTC)
+    since = query.since or until - timedelta(days=1)
+    return current_store().histogram(
+        replace(query, since=since, until=until), step or step_for(until - since), by
+    )
+
+
+def samples(hours: float = 1) -> list[tuple[datetime, list[Record]]]:
+    """Return points of time, oldest first, each with every process's newest sample before it.
+
+    A sample older than a step, or than two minutes, is no news; `details` has its figures. There
+    are at most 100 points, and at most as many samples to a point.
+    """
+    now = datetime.now(UTC)
+    window = timedelta(hours=hours)
+    step = timedelta(seconds=step_for(window))
+    points = [now - step * back for back in range(math.ceil(window / step))]
+    return [(at, _newest_samples(at, step)) for at in reversed(points)]
+
+
+def _newest_samples(at: datetime, step: timedelta) -> list[Record]:
+    query = LogQuery(actions=("sample",), since=at - max(step, _SAMPLE_AGE), until=at)
+    newest: dict[tuple[Any, Any], Record] = {}
+    for one in current_store().page(query, None, _SAMPLES).records:
+        newest.setdefault((one["host"], one["pid"]), one)
+    return list(newest.values())
+
+
+def recount(since: datetime | None = None, *, check: bool = False) -> Recount:
+    """Correct the counts by the records there still are; with `check` only compare."""
+    return current_store().recount(since, check=check)
 
 
 def per_hour(hours: int = 24, levels: tuple[str, ...] = _ERRORS) -> list[tuple[datetime, int]]:
@@ -132,13 +206,13 @@ def per_hour(hours: int = 24, levels: tuple[str, ...] = _ERRORS) -> list[tuple[d
     Counts errors unless `levels` says otherwise; `()` counts every record.
     """
     this_hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    steps = [this_hour - timedelta(hours=back) for back in range(hours - 1, -1, -1)]
-    return [(step, _count(levels, step, step + timedelta(hours=1))) for step in steps]
+    first, end = this_hour - timedelta(hours=hours - 1), this_hour + timedelta(hours=1)
+    query = LogQuery(levels=levels, since=first, until=end)
+    return [(one.start, one.count) for one in current_store().histogram(query, 3600).points]
 
 
-def _count(levels: tuple[str, ...], since: datetime, until: datetime) -> int:
-    query = LogQuery(levels=levels, since=since, until=until)
-    return sum(count for _, count in current_store().count_by(query, "level"))
+def _total(query: LogQuery) -> int:
+    return current_store().counted(query)[0].count
 
 
 def _all(query: LogQuery, limit: int) -> list[Record]:

@@ -165,7 +165,7 @@ def test_hours_without_number_are_refused(run: Run) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
 
 
-@pytest.mark.parametrize("command", sorted(set(SINCE_COMMANDS) - {"per-hour", "user"}))
+@pytest.mark.parametrize("command", sorted(set(SINCE_COMMANDS) - {"per-hour", "recount", "user"}))
 def test_nothing_found_is_said_apart_from_the_output(run: Run, command: str) -> None:
     result = run(command, "--json")
     assert (result.exit_code, result.stdout) == (0, "")
