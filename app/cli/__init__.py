@@ -2,16 +2,16 @@
 
 from flask import Flask
 
-from app.cli import demo, log_counts, logs, scheduler, users
+from app.cli import demo, log_archive, log_counts, log_export, logs, scheduler, users
 
-__all__ = ["init_app", "register_commands"]
+__all__ = ["init_app", "log_archive", "log_counts", "log_export", "register_commands"]
 
+# The log_… modules add their commands to the group of logs.
 GROUPS = (users.users, logs.logs, demo.demo, scheduler.scheduler)
 
 
 def register_commands(app: Flask) -> None:
     """Give the flask command its groups; each goes away with its module and its name here."""
-    logs.logs.add_command(log_counts.recount)
     for group in GROUPS:
         app.cli.add_command(group)
 

@@ -4,23 +4,22 @@ from datetime import datetime
 from typing import Any
 
 import click
-from flask.cli import with_appcontext
 
+from app.cli.log_asking import explained
 from app.cli.log_format import json_line, show
 from app.cli.log_options import json_option, since_option
-from app.cli.logs import explained
-from app.services import log_service
+from app.cli.logs import logs
+from app.services import log_figures
 
 
-@click.command("recount")
+@logs.command("recount")
 @click.option("--check", is_flag=True, help="Compare only; exits with 1 if a count is wrong.")
 @since_option(None)
 @json_option
-@with_appcontext
 def recount(check: bool, since: datetime | None, as_json: bool) -> None:
     """Correct the counts behind charts and percentiles by the records that are still there."""
     with explained():
-        found = log_service.recount(since, check=check)
+        found = log_figures.recount(since, check=check)
     told: dict[str, Any] = {"records": found.records, "wrong": found.wrong, "corrected": not check}
     did = "are wrong" if check else "were wrong and are corrected"
     show(

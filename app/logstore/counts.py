@@ -77,8 +77,10 @@ def tally(records: Iterable[Mapping[str, Any]]) -> Counter[Key]:
         for record in records
     )  # fmt: skip
     counts: Counter[Key] = Counter()
-    for (start, *rest), count in minutes.items():
-        for step in STEPS:
+    # Sorted here, while they are few: the stores add them in the order of the key.
+    ordered = sorted(minutes.items())
+    for step in STEPS:
+        for (start, *rest), count in ordered:
             counts[Key(step, start // step * step, *rest)] += count
     return counts
 

@@ -25,7 +25,7 @@ from app.logstore.record import (
 CHUNK = 1_048_576
 _MAX_LINES = 1_000
 # A "line" longer than any writer's limit is no line; its pieces are kept as fragments.
-_LONGEST_LINE = 4 * CHUNK
+LONGEST_LINE = 4 * CHUNK
 _START = b'{"id":'
 _MAX_STARTS = 2_000
 _MAX_FRAGMENT = 65_536
@@ -72,13 +72,10 @@ class Segment:
         None while the first line is still being written; `whole` says that it never will be.
         """
         line, ended = self._line_at(0)
-        line = line[:_LONGEST_LINE]
-        if not line or not (ended or whole or len(line) == _LONGEST_LINE):
+        line = line[:LONGEST_LINE]
+        if not line or not (ended or whole or len(line) == LONGEST_LINE):
             return None
-        for piece in split(line):
-            if isinstance(piece, Whole) and (known := valid_id(piece.data.get("id"))):
-                return known
-        return hashlib.sha256(line).hexdigest()[:32]
+        return identity_of(line)
 
     def read(self, offset: int, identity: str, *, whole: bool = False) -> Chunk:
         """Return the records of up to 1 MiB of whole lines; `whole` takes an unended one too."""
@@ -86,14 +83,14 @@ class Segment:
         end = data.rfind(b"\n") + 1
         if not end and len(data) == CHUNK:
             data, ended = self._line_at(offset)
-            end = len(data) if ended or len(data) >= _LONGEST_LINE else 0
+            end = len(data) if ended or len(data) >= LONGEST_LINE else 0
         if whole and not end:
             end = len(data)
         chunk = Chunk(end=offset)
         for line in _lines(data[:end]):
-            for piece in split(line):
-                chunk.records.append(_record(piece, identity, chunk.end + piece.start))
-                chunk.torn += isinstance(piece, Fragment)
+            records, torn = records_of(line, identity, chunk.end)
+            chunk.records += records
+            chunk.torn += torn
             chunk.end += len(line)
         return chunk
 
@@ -124,7 +121,7 @@ class Segment:
     def _line_at(self, offset: int) -> tuple[bytes, bool]:
         """Return the line that begins at `offset`, and whether it has an end."""
         data = b""
-        while len(data) < _LONGEST_LINE:
+        while len(data) < LONGEST_LINE:
             block = os.pread(self._fd, CHUNK, offset + len(data))
             found = block.find(b"\n")
             if found >= 0:
@@ -149,6 +146,21 @@ class Fragment:
 
     start: int
     text: bytes
+
+
+def identity_of(line: bytes) -> str:
+    """Return what identifies a segment by its first line: a record's id, or else a digest."""
+    for piece in split(line):
+        if isinstance(piece, Whole) and (known := valid_id(piece.data.get("id"))):
+            return known
+    return hashlib.sha256(line).hexdigest()[:32]
+
+
+def records_of(line: bytes, identity: str, offset: int) -> tuple[list[dict[str, Any]], int]:
+    """Return the records of one line of a segment, and how many of them are fragments."""
+    pieces = split(line)
+    records = [_record(piece, identity, offset + piece.start) for piece in pieces]
+    return records, sum(isinstance(piece, Fragment) for piece in pieces)
 
 
 def split(line: bytes) -> list[Whole | Fragment]:

@@ -1,33 +1,33 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 
 from app.services.log_service import (
+    FileUnreadable,
     LogQuery,
-    busy_routes,
+    asking_files,
     count_errors,
-    error_rate,
     errors,
+    every,
     get,
     get_error_summary,
     get_failed_logins,
-    histogram,
-    latency,
+    newest,
     not_found,
+    oldest,
     per_hour,
-    recount,
     request_story,
     runner_status,
-    samples,
     search,
     slow_queries,
     tail,
     user_history,
 )
-from tests.logstore.stores import put, sample
+from tests.logstore.stores import put, sample, write_lines
 
 
 def ago(**back: float) -> datetime:
@@ -160,48 +160,34 @@ def test_without_a_runner_there_is_no_status(store: Any) -> None:
     assert runner_status() is None
 
 
-def test_requests_are_summed_up_as_rate_of_errors_latency_and_routes(store: Any) -> None:
-    assert (error_rate(), latency().count, busy_routes()) == (None, 0, [])
-    put(
-        store,
-        *(sample(ago(minutes=9), action="request", status=200, route="/a", duration_ms=10.0)
-          for _ in range(3)),
-        sample(ago(minutes=8), action="request", status=503, route="/b", duration_ms=100.0),
-        failure(ago(minutes=8)),
-        sample(ago(minutes=90), action="request", status=500, route="/c", duration_ms=1.0),
-    )  # fmt: skip
-    assert error_rate(hours=1) == 0.25
-    assert latency(hours=1).percentiles[0.5] == pytest.approx(10, rel=0.05)
-    routes = busy_routes(hours=1)
-    assert [(one.values, one.count) for one in routes] == [(("/a",), 3), (("/b",), 1)]
-    assert routes[1].percentiles[0.95] == pytest.approx(100, rel=0.05)
-    assert recount(check=True).wrong == 0
+def test_every_record_comes_one_by_one_and_newest_goes_on_to_its_limit(store: Any) -> None:
+    put(store, *(sample(ago(minutes=5), message="hay") for _ in range(1200)))
+    store._deadline = 0
+    told: list[datetime] = []
+    query = LogQuery(text="hay")
+    assert len(list(every(query, told.append))) == 1200
+    assert len(newest(query, 1100, told.append)) == 1100
+    assert told
 
 
-def test_any_query_has_a_chart_whose_steps_suit_its_time(store: Any) -> None:
-    put(store, sample(ago(minutes=50), user_id="7"), sample(ago(minutes=9), level="ERROR"))
-    day = histogram(LogQuery())
-    assert (len(day.points) in {96, 97}, sum(one.count for one in day.points)) == (True, 2)
-    hour = histogram(LogQuery(since=ago(hours=1)), "level")
-    assert len(hour.points) in {60, 61}
-    assert [one.by for one in hour.points if one.count] == [{"INFO": 1}, {"ERROR": 1}]
-    mine = histogram(LogQuery(since=ago(hours=1), user_id="7"), step=600)
-    assert sum(one.count for one in mine.points) == 1
-    assert len(mine.points) in {6, 7}
+def test_the_oldest_record_is_that_of_any_class(store: Any) -> None:
+    assert oldest() is None
+    first = ago(days=3).replace(microsecond=0)
+    put(store, sample(), sample(first, level="ERROR"), sample(ago(days=1), action="login"))
+    assert oldest() == first
 
 
-def test_a_point_in_time_has_the_newest_sample_of_each_process_before_it(store: Any) -> None:
-    put(
-        store,
-        *(sample(ago(minutes=back, seconds=5), action="sample", host="h", pid=pid,
-                 message=f"{pid}/{back}")
-          for pid, back in ((1, 30), (1, 2), (1, 1), (1, 0), (2, 1), (3, 50))),
-    )  # fmt: skip
-    points = samples(hours=1)
-    assert len(points) == 60
-    assert points[-1][0] - points[0][0] == timedelta(minutes=59)
-    assert sorted(messages(points[-1][1])) == ["1/0", "2/1"]
-    assert messages(points[-4][1]) == []
-    assert messages(points[-31][1]) == ["1/30"]
-    # Over a week a step is long, and a process seen in it counts.
-    assert sorted(messages(samples(hours=168)[-1][1])) == ["1/0", "2/1", "3/50"]
+def test_questions_go_to_files_within_a_block(store: Any, tmp_path: Path) -> None:
+    put(store, sample(message="stored"))
+    now = ago(minutes=0)
+    write_lines(tmp_path / "a.log", sample(message="in a file"), failure(now))
+    told: list[int] = []
+    with asking_files([str(tmp_path / "a.log")], told.append):
+        assert messages(search(LogQuery()).records) == ["sample", "in a file"]
+        assert messages(list(every(LogQuery()))) == ["in a file", "sample"]
+        assert per_hour(2)[-1][1] + per_hour(2)[-2][1] == 1
+        assert get_error_summary()[0]["place"] == "app/x.py:5 in f"
+    assert told[-1] == (tmp_path / "a.log").stat().st_size
+    assert messages(search(LogQuery()).records) == ["stored"]
+    with asking_files(["nowhere"]), pytest.raises(FileUnreadable, match="nowhere: No such"):
+        search(LogQuery())
