@@ -152,4 +152,6 @@ def _write(access: _Access, fields: dict[str, Any], stats: "query_timer.QuerySta
         fields |= {"db_ms": round(stats.total_ms, 3), "db_count": stats.count}
         if (slow or fields["status"] >= 500) and stats.queries:
             fields["details"]["queries"] = stats.story()
+        if repeated := stats.n_plus_one():
+            fields["details"]["n_plus_one"] = repeated
     record_event("request", "request", duration_ms=duration, **fields)
