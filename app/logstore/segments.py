@@ -23,6 +23,8 @@ from app.logstore.record import (
 )
 
 CHUNK = 1_048_576
+_FIRST_LOOK = 65_536
+_TAIL = 1_024
 _MAX_LINES = 1_000
 # A "line" longer than any writer's limit is no line; its pieces are kept as fragments.
 _LONGEST_LINE = 4 * CHUNK
@@ -55,7 +57,24 @@ class Segment:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         os.close(self._fd)
+
+    def is_named(self, path: Path) -> bool:
+        """Tell whether `path` names this file now."""
+        try:
+            named = path.stat()
+        except OSError:
+            return False
+        mine = os.fstat(self._fd)
+        return (named.st_ino, named.st_dev) == (mine.st_ino, mine.st_dev)
+
+    def before(self, offset: int) -> bytes:
+        """Return the bytes that end at `offset`, which tell whether they were replaced since."""
+        start = max(offset - _TAIL, 0)
+        return os.pread(self._fd, offset - start, start)
 
     @property
     def size(self) -> int:
@@ -67,18 +86,21 @@ class Segment:
         return now.st_ino, now.st_size, now.st_mtime_ns
 
     def identity(self, *, whole: bool = False) -> str | None:
-        """Return the id of the first record, or a digest of the first line when it has none.
+        """Return the id of the first record, or a digest of the first bytes when there is none.
 
-        None while the first line is still being written; `whole` says that it never will be.
+        None while the first record is still to be written; `whole` says that it never will be.
+        Lines that are no record identify nothing: another segment may begin with the same.
         """
-        line, ended = self._line_at(0)
-        line = line[:_LONGEST_LINE]
-        if not line or not (ended or whole or len(line) == _LONGEST_LINE):
-            return None
-        for piece in split(line):
-            if isinstance(piece, Whole) and (known := valid_id(piece.data.get("id"))):
-                return known
-        return hashlib.sha256(line).hexdigest()[:32]
+        for size in (_FIRST_LOOK, _LONGEST_LINE):
+            head = os.pread(self._fd, size, 0)
+            full = len(head) == size
+            for line in head[: len(head) if whole or full else head.rfind(b"\n") + 1].splitlines():
+                for piece in split(line):
+                    if isinstance(piece, Whole) and (known := valid_id(piece.data.get("id"))):
+                        return known
+            if not full:
+                break
+        return hashlib.sha256(head).hexdigest()[:32] if head and (whole or full) else None
 
     def read(self, offset: int, identity: str, *, whole: bool = False) -> Chunk:
         """Return the records of up to 1 MiB of whole lines; `whole` takes an unended one too."""

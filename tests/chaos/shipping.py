@@ -14,7 +14,7 @@ from typing import Any
 from app.logstore import outbox, sql_append
 from app.logstore.shipper import Shipper
 from app.logstore.sql_store import SqlStore
-from app.observability import log_file
+from app.observability import log_spool
 from tests.logstore.stores import open_engine
 
 log_dir, store_url, database_url, kill_at, kill_after = sys.argv[1:]
@@ -45,9 +45,9 @@ elif kill_at == "after the commit":
 elif kill_at == "before the outbox is emptied":
     outbox.remove = before(outbox.remove)
 elif kill_at == "before pruning":
-    log_file.prune = before(log_file.prune)
+    log_spool.prune = before(log_spool.prune)
 elif kill_at == "before noting what is shipped":
-    log_file.mark_shipped = before(log_file.mark_shipped)
+    log_spool.mark_shipped = before(log_spool.mark_shipped)
 elif kill_at == "before a checkpoint is forgotten":
     SqlStore.forget = before(SqlStore.forget)  # type: ignore[method-assign]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.logstore.shipper import Shipper
 from app.logstore.sql_store import SqlStore
-from app.observability.log_file import rotated, segment_number
+from app.observability.log_spool import rotated, segment_number
 from tests.helpers import ROOT, read_lines, wait_for
 from tests.logstore.stores import open_engine, stored
 
