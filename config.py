@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -90,18 +92,22 @@ def _url(*schemes: str) -> Callable[[str], str]:
 
 
 _sql_url = _url("sqlite", "postgresql", "postgres", "postgresql+psycopg")
+_log_store_url = _url(
+    "sqlite", "postgresql", "postgres", "postgresql+psycopg", "mongodb", "mongodb+srv"
+)
 _storage_url = _url(
     "database", "memory", "redis", "rediss", "redis+sentinel", "redis+cluster", "redis+unix",
     "memcached", "mongodb", "mongodb+srv",
 )  # fmt: skip
 _SQL_URLS = "a SQLAlchemy address such as sqlite:////var/lib/app.db or postgresql://user@host/name"
+_LOG_STORE_URLS = f"{_SQL_URLS}, or that of a MongoDB replica set such as mongodb://host/name"
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("APP_ENV", _one_of("development", "production", "testing"), "development",
             "development, production or testing"),
     Setting("SECRET_KEY", str, None, "a random text of at least 32 characters", secret=True),
     Setting("DATABASE_URL", _sql_url, None, _SQL_URLS, secret=True),
-    Setting("LOG_STORE_URL", _sql_url, None, _SQL_URLS, secret=True),
+    Setting("LOG_STORE_URL", _log_store_url, None, _LOG_STORE_URLS, secret=True),
     Setting("LOG_DIR", str, str(ROOT / "logs"), "a folder"),
     Setting("LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO",
             "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
@@ -178,8 +184,9 @@ def _fill_defaults(config: dict[str, Any]) -> None:
     for name in ("LOG_DIR", "UPLOAD_FOLDER"):
         config[name] = str(ROOT / config[name])
     config["DATABASE_URL"] = config["DATABASE_URL"] or f"sqlite:///{INSTANCE / 'app.db'}"
-    for name in ("DATABASE_URL", "LOG_STORE_URL"):
-        _check_url(name, config[name] or "sqlite://")
+    _check_url("DATABASE_URL", config["DATABASE_URL"], _SQL_URLS)
+    if config["LOG_STORE_URL"]:
+        _check_url("LOG_STORE_URL", config["LOG_STORE_URL"], _LOG_STORE_URLS)
     config["LOG_STORE_URL"] = config["LOG_STORE_URL"] or _beside(config["DATABASE_URL"])
     if config["SCHEDULER_ENABLED"] is None:
         config["SCHEDULER_ENABLED"] = config["APP_ENV"] != "testing"
@@ -188,11 +195,21 @@ def _fill_defaults(config: dict[str, Any]) -> None:
         config["SECRET_KEY"] = _development_key(INSTANCE / "secret_key")
 
 
-def _check_url(name: str, url: str) -> None:
+def _check_url(name: str, url: str, accepts: str) -> None:
     try:
-        make_url(url)
-    except (ArgumentError, ValueError):
-        raise ConfigError(f"{name}: the given value is not {_SQL_URLS}.") from None
+        if is_mongodb(url):
+            scheme, rest = url.split(":", 1)
+            # What DNS has to complete is not looked up here: that may take its time.
+            parse_uri(url if scheme == "mongodb" else f"mongodb:{rest.partition('?')[0]}")
+        else:
+            make_url(url)
+    except (ArgumentError, ValueError, PyMongoError):
+        raise ConfigError(f"{name}: the given value is not {accepts}.") from None
+
+
+def is_mongodb(url: str) -> bool:
+    """Tell whether an address is one of MongoDB."""
+    return url.startswith(("mongodb:", "mongodb+srv:"))
 
 
 def _beside(database_url: str) -> str:
@@ -239,13 +256,19 @@ def _check_production(config: dict[str, Any], environ: Mapping[str, str]) -> Non
         raise ConfigError("FLASK_DEBUG: debug mode is not allowed in production; unset it.")
 
 
-def _engine_options(url: str) -> dict[str, bool]:
-    return {
-        # Parameters may hold passwords: keep them out of exception texts and logs.
-        "hide_parameters": True,
-        # A restarted server costs no request; a SQLite file does not restart.
-        "pool_pre_ping": not url.startswith("sqlite"),
-    }
+def _engine_options(url: str) -> dict[str, Any]:
+    # Parameters may hold passwords: keep them out of exception texts and logs.
+    options: dict[str, Any] = {"hide_parameters": True}
+    if not url.startswith("sqlite"):
+        # A server that was restarted costs no request, and one that is gone costs seconds.
+        options |= {"pool_pre_ping": True, "connect_args": {"connect_timeout": 5}}
+    return options
+
+
+def _binds(log_store_url: str) -> dict[str, dict[str, Any]]:
+    if is_mongodb(log_store_url):
+        return {}
+    return {"logs": {"url": log_store_url, **_engine_options(log_store_url)}}
 
 
 def _flask_keys(config: dict[str, Any]) -> dict[str, Any]:
@@ -254,9 +277,7 @@ def _flask_keys(config: dict[str, Any]) -> dict[str, Any]:
         "TESTING": config["APP_ENV"] == "testing",
         "TRUSTED_HOSTS": config["TRUSTED_HOSTS"] or None,
         "SQLALCHEMY_DATABASE_URI": config["DATABASE_URL"],
-        "SQLALCHEMY_BINDS": {
-            "logs": {"url": config["LOG_STORE_URL"], **_engine_options(config["LOG_STORE_URL"])}
-        },
+        "SQLALCHEMY_BINDS": _binds(config["LOG_STORE_URL"]),
         "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(config["DATABASE_URL"]),
         "MAX_CONTENT_LENGTH": config["UPLOAD_MAX_BYTES"] + 65_536,
         "SESSION_COOKIE_SECURE": production,

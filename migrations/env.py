@@ -1,17 +1,21 @@
 """Migrate both databases of the app: its own, and that of the log ("logs").
 
 They may be one and the same PostgreSQL database: each keeps its version in a table of its own
-and does not look at the other's tables.
+and does not look at the other's tables. A log store that is none of SQL has no tables: after
+an upgrade it makes what it needs instead, as the runner does at each start.
 """
 
 import logging
 from collections.abc import Callable
 from typing import Any
 
+import click
 from alembic import context
 from flask import current_app
 from sqlalchemy import Connection, MetaData, text
 
+from app.logstore import current_store
+from app.logstore.contract import StoreUnavailable
 from app.models.log import JsonText
 from app.models.types import UtcDateTime
 
@@ -22,6 +26,7 @@ _LOCK_KEY = 0x676C6D69  # Any number that all hosts share.
 logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
 
 migrate = current_app.extensions["migrate"]
+BINDS = [bind for bind in VERSION_TABLES if (bind or None) in migrate.db.engines]
 
 
 def metadata_of(bind: str) -> MetaData:
@@ -60,7 +65,7 @@ def drop_empty_revision(_context: Any, _revision: Any, directives: list[Any]) ->
         return
     operations = directives[0].upgrade_ops_list
     # Called once for each database; only the last knows them all.
-    if len(operations) == len(VERSION_TABLES) and all(one.is_empty() for one in operations):
+    if len(operations) == len(BINDS) and all(one.is_empty() for one in operations):
         directives.clear()
 
 
@@ -120,8 +125,18 @@ def run_offline(bind: str) -> None:
         context.run_migrations(engine_name=bind)
 
 
-for name in VERSION_TABLES:
+def prepare_store() -> None:
+    """Make the indexes of a log store that has no tables."""
+    try:
+        current_store().prepare()
+    except StoreUnavailable as error:
+        raise click.ClickException(str(error)) from None
+
+
+for name in BINDS:
     if context.is_offline_mode():
         run_offline(name)
     else:
         run_online(name)
+if list(VERSION_TABLES) != BINDS and not context.is_offline_mode():
+    prepare_store()

@@ -15,6 +15,7 @@ from app import create_app, db
 from app.models.user import ADMIN
 from app.observability import log_context
 from tests.helpers import PASSWORD, SECRET_KEY, Account, Server, free_port, missing, serving
+from tests.mongo_server import MongoServer, close_clients
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -64,7 +65,8 @@ def make_app(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
         made.append(app)
         with app.app_context():
             db.create_all(None)
-            db.create_all("logs")
+            if "logs" in db.engines:
+                db.create_all("logs")
         return app
 
     yield make
@@ -73,6 +75,7 @@ def make_app(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
             db.session.remove()
             for engine in db.engines.values():
                 engine.dispose()
+        close_clients(app.extensions["log_store"])
     root = logging.getLogger()
     for handler in list(root.handlers):
         if type(handler).__module__.startswith("app."):
@@ -187,10 +190,41 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty database, once on SQLite and once on PostgreSQL."""
+    return _sql_url(request, tmp_path)
+
+
+def _sql_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'app.db'}"
     url = make_url(request.getfixturevalue("postgres_url"))
     return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def mongo_server() -> Iterator[MongoServer]:
+    """A real MongoDB server, a replica set of one."""
+    server = MongoServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def mongo_url(mongo_server: MongoServer) -> Iterator[str]:
+    """The address of a fresh, empty MongoDB database."""
+    name = f"test_{free_port()}"
+    yield mongo_server.url(name)
+    mongo_server.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mongodb"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty log store, once on each database that can be one."""
+    if request.param == "mongodb":
+        return str(request.getfixturevalue("mongo_url"))
+    return _sql_url(request, tmp_path)
 
 
 class Mailbox:

@@ -23,7 +23,7 @@ PASSWORD = "correct horse battery"
 SECRET_KEY = "a-key-for-tests-that-is-long-enough-0123456789"
 
 
-def wait_for(predicate: Callable[[], T], timeout: float = 10, message: str = "") -> T:
+def wait_for(predicate: Callable[[], T], timeout: float = 30, message: str = "") -> T:
     """Return the first truthy answer of `predicate`; fail after `timeout` seconds."""
     end = time.monotonic() + timeout
     while True:

@@ -15,6 +15,14 @@ BAD = [
     ("DATABASE_URL", f"mysql://u:{SECRET}@host/name", "a SQLAlchemy address"),
     ("DATABASE_URL", f"postgresql://u:{SECRET}@host:port/name", "a SQLAlchemy address"),
     ("LOG_STORE_URL", f"ftp://u:{SECRET}@host", "a SQLAlchemy address"),
+    ("LOG_STORE_URL", f"mongodb://u:{SECRET}@host:port/name", "such as mongodb://host/name"),
+    (
+        "LOG_STORE_URL",
+        f"mongodb://u:{SECRET}@h/name?writeConcern=no",
+        "such as mongodb://host/name",
+    ),
+    ("LOG_STORE_URL", f"mongodb+srv://u:{SECRET}@", "such as mongodb://host/name"),
+    ("DATABASE_URL", f"mongodb://u:{SECRET}@host/name", "a SQLAlchemy address"),
     ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
     ("LOG_FORMAT", "xml", "text or json"),
     ("LOG_FILE_MAX_BYTES", "1", "bytes, 4096 or more"),
@@ -128,10 +136,19 @@ def test_the_log_store_is_beside_the_database(database: str, store: str) -> None
     assert config["SQLALCHEMY_BINDS"]["logs"]["url"] == store
 
 
+@pytest.mark.parametrize(
+    "url", ["mongodb://u:p@a,b:27018/logs?replicaSet=r", "mongodb+srv://db.invalid/?srvMaxHosts=2"]
+)
+def test_a_log_store_on_mongodb_is_no_database_of_sqlalchemy(url: str) -> None:
+    config = settings(LOG_STORE_URL=url)
+    assert (config["LOG_STORE_URL"], config["SQLALCHEMY_BINDS"]) == (url, {})
+
+
 def test_no_engine_shows_its_parameters_and_servers_may_restart() -> None:
     config = settings(DATABASE_URL="postgresql://u@host/name")
     engines = [config["SQLALCHEMY_ENGINE_OPTIONS"], config["SQLALCHEMY_BINDS"]["logs"]]
     assert all(engine["hide_parameters"] and engine["pool_pre_ping"] for engine in engines)
+    assert all(engine["connect_args"]["connect_timeout"] == 5 for engine in engines)
 
 
 def test_values_are_typed() -> None:

@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from flask import Flask
 from flask_migrate import downgrade, migrate, upgrade
+from pymongo import MongoClient
 from sqlalchemy import Engine, create_engine, inspect
 
 from app import create_app, db, extensions
@@ -142,3 +143,21 @@ def test_the_commands_themselves_run(tmp_path: Path, database_url: str) -> None:
     assert run_flask(env, "db", "check", check=False).returncode == 0
     assert run_flask(env, "db", "upgrade", "--sql").returncode == 0
     run_flask(env, "db", "downgrade")
+
+
+def test_a_log_store_on_mongodb_gets_its_indexes_with_the_upgrade(
+    tmp_path: Path, mongo_url: str
+) -> None:
+    env = server_env(tmp_path, LOG_STORE_URL=mongo_url)
+    run_flask(env, "db", "upgrade")
+    run_flask(env, "db", "check")
+    with MongoClient(mongo_url) as client:
+        names = client.get_default_database()["logs"].index_information()
+    assert "source_1_seq_1" in names
+    assert in_models(None) <= tables(create_engine(env["DATABASE_URL"]))
+
+    away = {**env, "LOG_STORE_URL": "mongodb://127.0.0.1:1/x?serverSelectionTimeoutMS=50"}
+    refused = run_flask(away, "db", "upgrade", check=False)
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith("Error: The log store does not answer: ")
+    assert "Traceback" not in refused.stderr

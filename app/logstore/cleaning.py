@@ -13,6 +13,11 @@ _BIG = 2**63
 _UNSTORABLE = {0: "\ufffd"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
+def is_plain(value: Any, limit: int) -> bool:
+    """Tell whether a value is a text that stays as it is, as nearly every one is."""
+    return type(value) is str and len(value) <= limit and value.isascii() and "\0" not in value
+
+
 def clean_text(text: str) -> str:
     """Return text without NUL and lone surrogates."""
     if text.isascii():
@@ -49,14 +54,15 @@ class _Cleaner:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
-            return clean_text(describe(value)[:_MAX_TEXT])
+            return value if is_plain(value, _MAX_TEXT) else clean_text(describe(value)[:_MAX_TEXT])
         if isinstance(value, int):
             return int(value) if -_BIG <= value < _BIG else _digits(value)
         if isinstance(value, float):
             return float(value) if math.isfinite(value) else str(float(value))
         if depth >= _MAX_DEPTH or self._nodes > _MAX_NODES:
             return "…"
-        if isinstance(value, Mapping):
+        # Asked for by itself first: to ask for any mapping takes much longer.
+        if isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101
             return self._mapping(value, depth)
         if isinstance(value, (list, tuple, set, frozenset)):
             return self._list(value, depth)
@@ -68,7 +74,8 @@ class _Cleaner:
             if self._nodes > _MAX_NODES:
                 cleaned["…"] = "…"
                 break
-            cleaned[clean_text(describe(key)[:_MAX_KEY])] = self.clean(value[key], depth + 1)
+            name = key if is_plain(key, _MAX_KEY) else clean_text(describe(key)[:_MAX_KEY])
+            cleaned[name] = self.clean(value[key], depth + 1)
         return cleaned
 
     def _list(self, value: Iterable[Any], depth: int) -> list[Any]:

@@ -92,6 +92,9 @@ class LogStore(Protocol):
     def refused(self) -> Mapping[str, int]:
         """Return how many records were stored `encoded`, and how many were `refused` even so."""
 
+    def prepare(self) -> None:
+        """Make what the store needs and no migration makes; may be done again at any time."""
+
     def append(self, records: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
         """Store records and the checkpoint in one transaction; return the ids that were new.
 

@@ -26,6 +26,7 @@ class Progress:
         """Ask the store how far it is, if that is not known; tell whether it was asked."""
         if self._in_step:
             return False
+        self._store.prepare()
         known = self._store.checkpoints(self.source)
         self._checkpoints = {one.segment: one for one in known}
         self._next_seq = max((one.next_seq for one in known), default=1)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
-from app.logstore.cleaning import clean_text, clean_value, describe
+from app.logstore.cleaning import clean_text, clean_value, describe, is_plain
 from app.observability.ids import id_time
 
 
@@ -57,6 +57,7 @@ TEXTS = {
 EXCEPTION_TEXTS = {"type": 255, "message": 65_536, "traceback": 262_144, "fingerprint": 64}
 INTEGERS = {"status": 2**31, "db_count": 2**31, "pid": 2**63}
 FLOATS = ("duration_ms", "db_ms")
+_BLANK = dict.fromkeys(LogRecord.__annotations__)
 _KNOWN = {"id", "timestamp", "exception", "details", "keep", *TEXTS, *INTEGERS, *FLOATS}
 
 # Events of the machinery; every other event says who did what.
@@ -66,6 +67,10 @@ _MACHINERY = frozenset({
 _WARNINGS = frozenset({"WARNING", "ERROR", "CRITICAL"})
 KEEPS = ("debug", "info", "error", "operation")
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+# As to_timestamp() spells it, in which our own lines come.
+_TIMESTAMP = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3])(?::[0-9]{2}){2}\.[0-9]{6}Z"
+)
 # Years that every database and every time zone can show; other clocks are not believed.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(9000, 1, 1, tzinfo=UTC)
@@ -101,14 +106,20 @@ def normalise(raw: Mapping[str, Any]) -> LogRecord:
     same id each time.
     """
     details = _details(raw)
-    record: dict[str, Any] = {"id": None, "timestamp": None}
+    record: dict[str, Any] = _BLANK.copy()
+    # What is absent or sound, as most is, costs few calls: a batch has many thousands of them.
     for name, limit in TEXTS.items():
-        record[name] = _text(raw, name, limit, details)
+        value = raw.get(name)
+        if value is not None:
+            sound = is_plain(value, limit)
+            record[name] = value if sound else _text(value, name, limit, details)
     for name, bound in INTEGERS.items():
-        record[name] = _integer(raw, name, bound, details)
+        if (value := raw.get(name)) is not None:
+            record[name] = _integer(value, name, bound, details)
     for name in FLOATS:
-        record[name] = _number(raw, name, details)
-    record["level"] = record["level"] or "INFO"
+        if (value := raw.get(name)) is not None:
+            record[name] = _number(value, name, details)
+    record["level"] = (record["level"] or "INFO").upper()
     record["logger"] = record["logger"] or ""
     record["message"] = record["message"] or ""
     record["exception"] = _exception(raw.get("exception"), details)
@@ -157,7 +168,7 @@ def time_of(record_id: str) -> datetime:
 
 def to_timestamp(moment: datetime) -> str:
     """Return an instant as records spell it: RFC 3339, UTC, microseconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def _details(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,9 +176,10 @@ def _details(raw: Mapping[str, Any]) -> dict[str, Any]:
     details: dict[str, Any] = given if isinstance(given, dict) else {}
     if given is not None and not isinstance(given, dict):
         details = {"details": given}
-    for key in raw:
-        if key not in _KNOWN:
-            _put(details, clean_text(describe(key))[:200], raw[key])
+    if not raw.keys() <= _KNOWN:
+        for key in raw:
+            if key not in _KNOWN:
+                _put(details, clean_text(describe(key))[:200], raw[key])
     return details
 
 
@@ -180,9 +192,8 @@ def _put(details: dict[str, Any], name: str, value: Any) -> None:
 
 
 def _text(
-    raw: Mapping[str, Any], name: str, limit: int, details: dict[str, Any], within: str = ""
+    value: Any, name: str, limit: int, details: dict[str, Any], within: str = ""
 ) -> str | None:
-    value = raw.get(name)
     if value is None:
         return None
     if isinstance(value, (dict, list, tuple, set)):
@@ -202,8 +213,7 @@ def _cut(text: str, limit: int, name: str, details: dict[str, Any]) -> str:
     return "…" + text[1 - limit :] if name.endswith("traceback") else text[: limit - 1] + "…"
 
 
-def _integer(raw: Mapping[str, Any], name: str, bound: int, details: dict[str, Any]) -> int | None:
-    value = raw.get(name)
+def _integer(value: Any, name: str, bound: int, details: dict[str, Any]) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and -bound <= value < bound:
@@ -212,8 +222,7 @@ def _integer(raw: Mapping[str, Any], name: str, bound: int, details: dict[str, A
     return None
 
 
-def _number(raw: Mapping[str, Any], name: str, details: dict[str, Any]) -> float | None:
-    value = raw.get(name)
+def _number(value: Any, name: str, details: dict[str, Any]) -> float | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15:
         return float(value)
     _put(details, name, value)
@@ -225,7 +234,7 @@ def _exception(value: Any, details: dict[str, Any]) -> dict[str, str | None] | N
         _put(details, "exception", value)
         return None
     found = {
-        name: _text(value, name, limit, details, "exception.")
+        name: _text(value.get(name), name, limit, details, "exception.")
         for name, limit in EXCEPTION_TEXTS.items()
     }
     rest = {key: item for key, item in value.items() if key not in EXCEPTION_TEXTS}
@@ -236,16 +245,19 @@ def _exception(value: Any, details: dict[str, Any]) -> dict[str, str | None] | N
 def _stamp(record: dict[str, Any], raw: Mapping[str, Any], details: dict[str, Any]) -> None:
     """Give the record its time and id."""
     record_id = valid_id(raw.get("id"))
-    moment = parse_moment(raw.get("timestamp"))
+    given = raw.get("timestamp")
+    moment = parse_moment(given)
     if moment is None:
-        _put(details, "timestamp", raw.get("timestamp"))
+        _put(details, "timestamp", given)
+        given = None
         moment = time_of(record_id) if record_id else EPOCH
     if record_id is None:
         _put(details, "id", raw.get("id"))
         content = json.dumps(record, sort_keys=True, default=describe)
         record_id = derived_id(moment, content.encode("utf-8", "replace"))
     record["id"] = record_id
-    record["timestamp"] = to_timestamp(moment)
+    as_it_is = type(given) is str and _TIMESTAMP.fullmatch(given)
+    record["timestamp"] = given if as_it_is else to_timestamp(moment)
 
 
 def parse_moment(value: Any) -> datetime | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from app.logstore.cleaning import clean_text
 from app.logstore.record import EXCEPTION_TEXTS, LogRecord, to_timestamp
 from app.models.log import Log
 
@@ -44,8 +45,24 @@ def from_row(row: Mapping[Any, Any]) -> dict[str, Any]:
     """Return a row as a record: every name of the contract, with `source`, `seq` and `keep`."""
     exception = {name: row[f"exception_{name}"] for name in EXCEPTION_TEXTS}
     record = {name: row[name] for name in _PLAIN}
-    record["timestamp"] = to_timestamp(row["timestamp"])
+    stamp = row["timestamp"]
+    record["timestamp"] = stamp if isinstance(stamp, str) else to_timestamp(stamp)
     record["exception"] = exception if any(exception.values()) else None
     record["details"] = row["details"] or {}
     record["source"], record["seq"] = row["source"], row["seq"]
     return record
+
+
+def column_for(field: str) -> str:
+    """Return the column of a field that records can be counted by. Raises ValueError."""
+    group, _, key = field.partition(".")
+    name = f"exception_{key}" if group == "exception" else field
+    if name not in COLUMNS or name == "details":
+        raise ValueError(f"The log has no field {field!r}.")
+    return name
+
+
+def details_key(field: str) -> str | None:
+    """Return the key in `details` that a field names, None for other fields."""
+    group, _, key = field.partition(".")
+    return clean_text(key) if group == "details" and key else None

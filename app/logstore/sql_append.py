@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.logstore.contract import Checkpoint
+from app.logstore.halving import refused_among
 from app.logstore.partitions import Partitions
 from app.logstore.record import LogRecord, encoded
 from app.logstore.rows import COLUMNS, sqlite_values, to_row
@@ -84,35 +85,27 @@ class Appender:
             for record, row in zip(records, rows, strict=True)
         }
         self._make_partitions(list(shells.values()))
-        refused: list[dict[str, Any]] = []
+        new: list[str] = []
         with self._engine.begin() as connection:
             self._lock(connection)
-            new = self._insert_halving(connection, rows, refused)
-            lost: list[dict[str, Any]] = []
-            for row in refused:
-                new += self._insert_halving(connection, [shells[row["seq"]]], lost)
+
+            def accepts(some: _Rows) -> bool:
+                try:
+                    with connection.begin_nested():
+                        new.extend(self._insert(connection, some))
+                except Exception as error:
+                    if not refuses_data(error):
+                        raise
+                    return False
+                return True
+
+            refused = refused_among(rows, accepts)
+            lost = [row for row in refused if not accepts([shells[row["seq"]]])]
             _keep(connection, checkpoint, len(rows))
         counts = {"encoded": len(refused) - len(lost), "refused": len(lost)}
         self.refused.update(counts)
         _log.warning("The log store refused records", extra={"details": counts})
         return new
-
-    def _insert_halving(
-        self, connection: Connection, rows: _Rows, refused: list[dict[str, Any]]
-    ) -> list[str]:
-        try:
-            with connection.begin_nested():
-                return self._insert(connection, rows)
-        except Exception as error:
-            if not refuses_data(error):
-                raise
-        if len(rows) == 1:
-            refused.append(rows[0])
-            return []
-        half = len(rows) // 2
-        return self._insert_halving(connection, rows[:half], refused) + self._insert_halving(
-            connection, rows[half:], refused
-        )
 
     def _lock(self, connection: Connection) -> None:
         if not self._on_postgresql:

@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
-import orjson
 from sqlalchemy import ColumnElement, Text, or_, text
 from sqlalchemy import cast as sql_cast
 
 from app.logstore.cleaning import clean_text
 from app.logstore.contract import LogQuery
-from app.logstore.record import LogRecord
+from app.logstore.filters import (
+    SEARCHED,
+    actions_are_rare,
+    in_32_bits,
+    inside_json,
+    levels_are_rare,
+    upper,
+)
 from app.models.log import Log
-
-SEARCHED = (
-    "message", "path", "account", "statement",
-    "exception_type", "exception_message",
-)  # fmt: skip
-_COMMON_LEVELS = {"DEBUG", "INFO"}
 
 
 def indexed(query: LogQuery) -> list[ColumnElement[bool]]:
@@ -36,7 +36,7 @@ def indexed(query: LogQuery) -> list[ColumnElement[bool]]:
             found.append(column == clean_text(value))
     if levels_are_rare(query):
         # Spelled as in the index, which SQLite uses only for a query that says the same.
-        found += [_in("level", _upper(query.levels)), _text("level NOT IN ('DEBUG', 'INFO')")]
+        found += [_in("level", upper(query.levels)), _text("level NOT IN ('DEBUG', 'INFO')")]
     if actions_are_rare(query):
         found += [_in("action", query.actions), _text("action <> 'request'")]
     return found
@@ -49,54 +49,21 @@ def scanned(query: LogQuery) -> list[ColumnElement[bool]]:
         for value, compare in (
             (query.account, lambda value: Log.account == clean_text(value)),
             (query.route, lambda value: Log.route == clean_text(value)),
-            (query.status_min, lambda value: Log.status >= _32_bits(value)),
-            (query.status_max, lambda value: Log.status <= _32_bits(value)),
+            (query.status_min, lambda value: Log.status >= in_32_bits(value)),
+            (query.status_max, lambda value: Log.status <= in_32_bits(value)),
             (query.min_duration_ms, lambda value: Log.duration_ms >= value),
             (query.text or None, lambda value: _contains(clean_text(value))),
         )
         if value is not None
     ]
     if query.levels and not levels_are_rare(query):
-        found.append(_in("level", _upper(query.levels)))
+        found.append(_in("level", upper(query.levels)))
     if query.actions and not actions_are_rare(query):
         found.append(_in("action", query.actions))
     if query.without_actions:
         unwanted = [clean_text(action) for action in query.without_actions]
         found.append(or_(Log.action.is_(None), Log.action.not_in(unwanted)))
     return found
-
-
-def matches(query: LogQuery, record: dict[str, Any] | LogRecord) -> bool:
-    """Tell whether a record has the text, in any letter case also beyond ASCII.
-
-    The databases' own LIKE knows that of ASCII only, or of one language.
-    """
-    if not query.text or query.text.isascii():
-        return True
-    needle = clean_text(query.text).lower()
-    exception = record["exception"] or {}
-    texts = [record.get(name) for name in ("message", "path", "account", "statement")]
-    texts += [exception.get("type"), exception.get("message")]
-    texts.append(orjson.dumps(record["details"]).decode())
-    return any(needle in one.lower() for one in texts if isinstance(one, str))
-
-
-def _32_bits(value: int) -> int:
-    return max(min(value, 2**31 - 1), -(2**31))
-
-
-def levels_are_rare(query: LogQuery) -> bool:
-    """Tell whether the query is for levels that an index of few rows serves."""
-    return bool(query.levels) and not _COMMON_LEVELS & set(_upper(query.levels))
-
-
-def actions_are_rare(query: LogQuery) -> bool:
-    """Tell whether the query is for actions that an index of few rows serves."""
-    return bool(query.actions) and "request" not in query.actions
-
-
-def _upper(levels: Sequence[str]) -> list[str]:
-    return [level.upper() for level in levels]
 
 
 def _text(sql: str) -> ColumnElement[bool]:
@@ -113,15 +80,14 @@ def _contains(needle: str) -> ColumnElement[bool]:
     pattern = _pattern(needle)
     columns: list[Any] = [getattr(Log, name) for name in SEARCHED]
     found = [column.ilike(pattern, escape="!") for column in columns]
-    # Inside JSON a quotation mark or a backslash has another one before it.
-    inside = _pattern(orjson.dumps(needle).decode()[1:-1])
+    inside = _pattern(inside_json(needle))
     found.append(sql_cast(Log.details, Text).ilike(inside, escape="!"))
     return or_(*found)
 
 
 def _pattern(needle: str) -> str:
     escaped = "".join(f"!{char}" if char in "!%_" else char for char in needle)
-    # Any letter stands for one beyond ASCII that has two cases; matches() looks again.
+    # Any letter stands for one beyond ASCII that has two cases; has_text() looks again.
     return "%" + "".join("_" if _cased(char) else char for char in escaped) + "%"
 
 

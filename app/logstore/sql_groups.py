@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Text, cast, func, literal, select
 
-from app.logstore.cleaning import clean_text
 from app.logstore.contract import Group, LogQuery
 from app.logstore.record import keeps_for
+from app.logstore.rows import column_for, details_key
 from app.logstore.sql_filters import indexed, scanned
 from app.models.log import Log
 
@@ -41,14 +41,9 @@ def read_groups(
 
 
 def _column(field: str, *, on_postgresql: bool) -> ColumnElement[Any]:
-    group, _, key = field.partition(".")
-    if group == "details" and key:
-        key = clean_text(key)
+    if (key := details_key(field)) is not None:
         if on_postgresql:
             return func.json_extract_path_text(Log.details, literal(key))
         return func.json_extract(Log.details, literal('$."' + key.replace('"', "") + '"'))
-    name = f"exception_{key}" if group == "exception" else field
-    if name not in Log.__table__.columns or name == "details":
-        raise ValueError(f"The log has no field {field!r}.")
-    column: ColumnElement[Any] = Log.__table__.columns[name]
+    column: ColumnElement[Any] = Log.__table__.columns[column_for(field)]
     return column

@@ -10,13 +10,13 @@ from sqlalchemy import Engine, delete, exists, select
 from sqlalchemy.orm import aliased
 
 from app.logstore.contract import Checkpoint, Group, LogQuery, Page
+from app.logstore.reading import read_after, read_page
 from app.logstore.record import KEEPS, normalise, valid_id
 from app.logstore.rows import from_row
 from app.logstore.sql_append import Appender
 from app.logstore.sql_errors import store_errors
 from app.logstore.sql_groups import read_groups
-from app.logstore.sql_pages import read_page
-from app.logstore.sql_tail import read_after
+from app.logstore.sql_reader import SqlReader
 from app.models.log import Log, LogCheckpoint
 
 
@@ -37,19 +37,22 @@ class SqlStore:
         """Return how many records the database refused: stored `encoded`, or `refused` even so."""
         return self._appender.refused
 
+    def prepare(self) -> None:
+        """Do nothing: migrations make the tables, and batches their partitions."""
+
     def append(self, records: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
         with store_errors():
             return self._appender.append([normalise(record) for record in records], checkpoint)
 
     def page(self, query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
         with store_errors(), self._engine.connect() as connection:
-            return read_page(connection, query, before, limit, self._deadline)
+            return read_page(SqlReader(connection, query), query, before, limit, self._deadline)
 
     def after(
         self, query: LogQuery, cursor: str | None = None, limit: int = 200
     ) -> tuple[list[dict[str, Any]], str]:
         with store_errors(), self._engine.connect() as connection:
-            return read_after(connection, query, cursor, limit, self._deadline)
+            return read_after(SqlReader(connection, query), query, cursor, limit, self._deadline)
 
     def get(self, record_id: str) -> dict[str, Any] | None:
         if (known := valid_id(record_id)) is None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from flask_sqlalchemy.query import Query
 from sqlalchemy import BigInteger, Dialect, Index, String, Text, text
 from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.orm import Mapped, mapped_column
@@ -33,6 +34,18 @@ class JsonText(UserDefinedType[dict[str, Any]]):
         return lambda value: orjson.loads(value) if isinstance(value, str) else value
 
 
+class SqlOnly(Query):
+    """Ask the table, or say where to ask when the log is not kept in one."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        if "logs" not in db.engines:
+            raise RuntimeError(
+                "LOG_STORE_URL is no SQL database, which Log.query asks: "
+                "use app.services.log_service, which asks every log store."
+            )
+        super().__init__(*args, **named)
+
+
 def _index(name: str, *columns: str, where: str | None = None) -> Index:
     """Return an index; with `where`, of those rows only that a query for them would want."""
     condition = text(where) if where else None
@@ -44,6 +57,7 @@ class Log(db.Model):  # type: ignore[name-defined, misc]
 
     __tablename__ = "logs"
     __bind_key__ = "logs"
+    query_class = SqlOnly
     __table_args__ = (
         # Most records are requests and of level INFO: the primary key finds those as well.
         _index("ix_logs_request_id_id", "request_id", "id", where="request_id IS NOT NULL"),

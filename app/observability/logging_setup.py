@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
 import click
 from flask import Flask
@@ -100,4 +101,12 @@ def _learn_secrets(config: Any) -> None:
     for name in _SECRETS:
         add_secret(config[name] or "")
     for name in ("DATABASE_URL", "LOG_STORE_URL"):
-        add_secret(str(make_url(config[name]).password or ""))
+        add_secret(_password(config[name]))
+
+
+def _password(url: str) -> str:
+    """Return the password in a database's address; one of MongoDB may name several hosts."""
+    if not url.startswith("mongodb"):
+        return str(make_url(url).password or "")
+    before_hosts = re.split(r"[/?]", url.partition("://")[2])[0].rpartition("@")[0]
+    return unquote_plus(before_hosts.partition(":")[2])

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Request, sync_playwright
 
 from app.scheduler.status import read_status
 from tests.helpers import PASSWORD, Server, missing, serving, wait_for
@@ -45,6 +45,12 @@ class Tab:
 
     def close(self) -> None:
         self.page.context.close()
+
+
+def follow(page: Page, link: Locator) -> None:
+    """Click what leads to another page, and return when that page is there."""
+    with page.expect_navigation():
+        link.click()
 
 
 @pytest.fixture(scope="session")

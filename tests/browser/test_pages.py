@@ -101,7 +101,7 @@ def test_pages_for_members_fit_and_load_without_a_complaint(
         check(tab, address, look["color_scheme"])
     failed = site.records("error")[-1]
     story = f"/admin/requests/{failed['request_id']}"
-    wait_for(lambda: tab.page.goto(story) and tab.page.locator(".timeline").count(), timeout=10)
+    wait_for(lambda: tab.page.goto(story) and tab.page.locator(".timeline").count())
     for address in (story, f"/admin/logs/{failed['id']}"):
         check(tab, address, look["color_scheme"])
     tab.close()

@@ -28,7 +28,7 @@ from tests.helpers import (
 
 TAKE_OVER_SECONDS = 15
 # An orphan ends at once; the rest is for a busy machine.
-ORPHAN_SECONDS = 5
+ORPHAN_SECONDS = 20
 
 
 def runners(log_dir: Path) -> list[int]:
@@ -105,7 +105,7 @@ def test_a_signal_to_the_server_ends_everything(
     the_runner(server.log_dir)
     members = family(server)
     server.process.send_signal(sig)
-    assert server.process.wait(timeout=10) == 0
+    assert server.process.wait(timeout=30) == 0
     assert [pid for pid in members if is_running(pid)] == []
     assert runners(server.log_dir) == []
 
@@ -116,8 +116,8 @@ def test_ctrl_c_in_the_terminal_ends_everything(serve: Callable[..., Server]) ->
     members = family(server)
     # A terminal sends it to the whole group, the runner included.
     os.killpg(server.process.pid, signal.SIGINT)
-    assert server.process.wait(timeout=10) == 0
-    wait_for(lambda: not [pid for pid in members if is_running(pid)], 3)
+    assert server.process.wait(timeout=30) == 0
+    wait_for(lambda: not [pid for pid in members if is_running(pid)])
     assert runners(server.log_dir) == []
     said = [one["message"] for one in server.records() if one["level"] not in {"INFO", "DEBUG"}]
     assert "runner_ended" not in said
@@ -198,5 +198,5 @@ def test_the_development_server_has_one_runner_that_ends_with_it(
     assert all(live(url) for _ in range(5))
     assert runners(log_dir) == [runner]
     os.killpg(process.pid, signal.SIGINT)
-    process.wait(timeout=10)
-    wait_for(lambda: runners(log_dir) == [], 5)
+    process.wait(timeout=30)
+    wait_for(lambda: runners(log_dir) == [])

@@ -3,8 +3,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
-from app.logstore.sql_store import SqlStore
-from tests.logstore.stores import open_engine
+from app.logstore.contract import LogStore
+from tests.logstore.stores import open_engine, open_store
 
 
 @pytest.fixture
@@ -16,5 +16,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def log_store(engine: Engine) -> SqlStore:
-    return SqlStore(engine)
+def log_store(store_url: str) -> Iterator[LogStore]:
+    """A store that is ready, once on each database that can be one."""
+    with open_store(store_url) as opened:
+        yield opened

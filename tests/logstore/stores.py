@@ -1,6 +1,8 @@
 """What tests of the log store share: a store on any database, records, log files."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,11 +10,14 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event, func, select
 
 from app.extensions import _set_sqlite_pragmas, db
-from app.logstore.contract import Checkpoint
+from app.logstore.contract import Checkpoint, LogQuery, Page
+from app.logstore.mongo_store import MongoStore
 from app.logstore.record import to_timestamp
+from app.logstore.sql_store import SqlStore
 from app.models.log import Log
 from app.models.outbox import OutboxRecord
 from app.observability.ids import id_floor, new_id
+from tests.mongo_server import close_clients
 
 SOURCE = "0f0e0d0c-0000-4000-8000-000000000001"
 
@@ -26,6 +31,31 @@ def open_engine(url: str, *, tables: bool = True) -> Engine:
         db.metadatas["logs"].create_all(engine)
         OutboxRecord.__table__.create(engine, checkfirst=True)
     return engine
+
+
+@contextmanager
+def open_store(url: str, *, ready: bool = True) -> Iterator[Any]:
+    """Give the store of an address; `ready` with all it needs."""
+    if url.startswith("mongodb"):
+        store = MongoStore(url)
+        if ready:
+            store.prepare()
+        yield store
+        close_clients(store)
+        return
+    engine = open_engine(url, tables=ready)
+    yield SqlStore(engine)
+    engine.dispose()
+
+
+def everything(store: Any) -> list[dict[str, Any]]:
+    """Return every record that a store has, in the order of storing."""
+    found: list[dict[str, Any]] = []
+    page = Page([], "the first")
+    while page.next:
+        page = store.page(LogQuery(), page.next, 1000)
+        found += page.records
+    return sorted(found, key=lambda one: (one["source"], one["seq"]))
 
 
 def sample(at: datetime | None = None, **fields: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 from sqlalchemy import Engine, select
 
 from app.logstore.record import normalise
-from app.logstore.rows import COLUMNS, from_row, sqlite_values, to_row
+from app.logstore.rows import COLUMNS, column_for, details_key, from_row, sqlite_values, to_row
 from app.models.log import Log
 from tests.logstore.stores import sample
 
@@ -24,3 +24,9 @@ def test_a_row_written_by_the_model_reads_as_a_record(engine: Engine) -> None:
         found = connection.execute(select(*Log.__table__.c)).mappings().one()
     full = {"type": "E", "message": None, "traceback": None, "fingerprint": None}
     assert from_row(found) == {**record, "exception": full, "source": "source", "seq": 5}
+
+
+def test_a_field_is_a_column_or_a_key_of_details() -> None:
+    assert column_for("exception.type") == "exception_type"
+    assert details_key("details.a.b") == "a.b"
+    assert [details_key(field) for field in ("details", "details.", "level")] == [None] * 3

@@ -24,6 +24,12 @@ def log_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def log_store(engine: Engine) -> SqlStore:
+    """The store in the database that the outbox is in."""
+    return SqlStore(engine)
+
+
+@pytest.fixture
 def shipper(engine: Engine, log_store: SqlStore, log_dir: Path) -> Shipper:
     return Shipper(log_store, log_dir, engine, backup_count=2)
 

@@ -2,10 +2,9 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from app.logstore.contract import LogQuery
-from app.logstore.record import normalise
-from app.logstore.sql_filters import indexed, matches, scanned
+from app.logstore.sql_filters import indexed, scanned
 from app.models.log import Log
-from tests.logstore.stores import sample
+from tests.logstore.stores import open_engine
 
 
 @pytest.mark.parametrize(
@@ -21,8 +20,6 @@ from tests.logstore.stores import sample
 def test_what_is_rare_is_found_through_its_index(
     tmp_path_factory: pytest.TempPathFactory, query: LogQuery, index: str
 ) -> None:
-    from tests.logstore.stores import open_engine
-
     engine: Engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('db') / 'logs.db'}")
     assert scanned(query) == []
     statement = select(Log.id).where(*indexed(query)).order_by(Log.id.desc()).limit(50)
@@ -47,11 +44,3 @@ def test_what_is_rare_is_found_through_its_index(
 def test_what_no_index_serves_is_looked_for_in_slices(query: LogQuery) -> None:
     assert indexed(query) == []
     assert len(scanned(query)) == 1
-
-
-@pytest.mark.parametrize(
-    ("text_", "found"), [("ÄRGER", True), ("ärger", True), ("örger", False), ("anything", True)]
-)
-def test_letters_beyond_ascii_are_compared_in_python(text_: str, found: bool) -> None:
-    record = normalise(sample(details={"note": "Ärger"}))
-    assert matches(LogQuery(text=text_), record) is found

@@ -1,5 +1,6 @@
 import re
 
+import pytest
 from flask import Flask
 from sqlalchemy import inspect
 
@@ -29,6 +30,12 @@ def test_a_record_is_found_by_action_through_the_model(app_context: Flask) -> No
     assert found.details == {"ä": [1]}
     assert found.timestamp.tzinfo is not None
     assert Log.query.filter_by(action="logout").count() == 1
+
+
+@pytest.mark.settings(LOG_STORE_URL="mongodb://127.0.0.1:1/logs")
+def test_a_log_that_is_not_in_sql_is_asked_through_the_service(app_context: Flask) -> None:
+    with pytest.raises(RuntimeError, match=r"use app\.services\.log_service"):
+        Log.query.filter_by(action="login")
 
 
 def test_log_tables_live_in_the_log_database_only(app_context: Flask) -> None:

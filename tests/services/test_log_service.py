@@ -29,8 +29,8 @@ def ago(**back: float) -> datetime:
 
 
 @pytest.fixture
-def store(make_app: Callable[..., Flask], database_url: str) -> Iterator[Any]:
-    app = make_app(LOG_STORE_URL=database_url)
+def store(make_app: Callable[..., Flask], store_url: str) -> Iterator[Any]:
+    app = make_app(LOG_STORE_URL=store_url)
     with app.app_context():
         yield app.extensions["log_store"]
 

@@ -1,0 +1,58 @@
+"""A record as a document of the collection `logs`, and back; the indexes that find it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from pymongo import ASCENDING, IndexModel
+
+from app.logstore.filters import COMMON_ACTION, COMMON_LEVELS
+from app.logstore.record import LogRecord
+from app.logstore.rows import COLUMNS, from_row
+
+LOGS, CHECKPOINTS = "logs", "log_checkpoints"
+_ABSENT = dict.fromkeys(COLUMNS)
+
+
+def to_document(record: LogRecord, source: str, seq: int) -> dict[str, Any]:
+    """Return a record as a document: without what is absent, and details as JSON.
+
+    As text they come back as they were, whatever their keys, and can be searched.
+    """
+    document = {name: value for name, value in record.items() if value is not None}
+    document["_id"] = document.pop("id")
+    exception: Any = document.pop("exception", {})
+    document |= {f"exception_{name}": text for name, text in exception.items() if text is not None}
+    document["details"] = orjson.dumps(record["details"]).decode()
+    document |= {"source": source, "seq": seq}
+    # Set apart, because an index cannot leave out values that it names.
+    if record["level"] not in COMMON_LEVELS:
+        document["rare_level"] = record["level"]
+    if record["action"] not in {None, COMMON_ACTION}:
+        document["rare_action"] = record["action"]
+    return document
+
+
+def from_document(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document as a record, as `rows.from_row` does."""
+    details = orjson.loads(document["details"])
+    return from_row({**_ABSENT, **document, "id": document["_id"], "details": details})
+
+
+def _of_those_that_have(name: str) -> IndexModel:
+    keys = [(name, ASCENDING), ("_id", ASCENDING)]
+    return IndexModel(keys, partialFilterExpression={name: {"$exists": True}})
+
+
+# Most records are requests and of level INFO: the key finds those as well.
+INDEXES = {
+    LOGS: [
+        _of_those_that_have("request_id"),
+        _of_those_that_have("rare_action"),
+        _of_those_that_have("rare_level"),
+        _of_those_that_have("user_id"),
+        _of_those_that_have("exception_fingerprint"),
+        IndexModel([("source", ASCENDING), ("seq", ASCENDING)]),
+    ],
+    CHECKPOINTS: [IndexModel([("source", ASCENDING)])],
+}

@@ -1,0 +1,89 @@
+"""A LogQuery as conditions of MongoDB; every value is compared, none is ever an operator."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from app.logstore.cleaning import clean_text
+from app.logstore.contract import LogQuery
+from app.logstore.filters import (
+    SEARCHED,
+    actions_are_rare,
+    in_32_bits,
+    inside_json,
+    levels_are_rare,
+    upper,
+)
+
+Condition = dict[str, Any]
+_LONGEST = 2_000  # Characters; MongoDB refuses long patterns. has_text() looks at them all.
+
+
+def indexed(query: LogQuery) -> list[Condition]:
+    """Return the conditions that the key or another index serves."""
+    low, high = query.id_bounds()
+    found: list[Condition] = []
+    if low:
+        found.append({"_id": {"$gte": low}})
+    if high:
+        found.append({"_id": {"$lt": high}})
+    for name, value in (
+        ("request_id", query.request_id),
+        ("user_id", query.user_id),
+        ("exception_fingerprint", query.fingerprint),
+    ):
+        if value is not None:
+            found.append({name: {"$eq": _text(value)}})
+    if levels_are_rare(query):
+        found.append({"rare_level": {"$in": _texts(upper(query.levels))}})
+    if actions_are_rare(query):
+        found.append({"rare_action": {"$in": _texts(query.actions)}})
+    return found
+
+
+def scanned(query: LogQuery) -> list[Condition]:
+    """Return the conditions for which records have to be looked at, one after the other."""
+    found = [
+        compare(value)
+        for value, compare in (
+            (query.account, lambda value: {"account": {"$eq": _text(value)}}),
+            (query.route, lambda value: {"route": {"$eq": _text(value)}}),
+            (query.status_min, lambda value: {"status": {"$gte": in_32_bits(value)}}),
+            (query.status_max, lambda value: {"status": {"$lte": in_32_bits(value)}}),
+            (query.min_duration_ms, lambda value: {"duration_ms": {"$gte": float(value)}}),
+            (query.text or None, lambda value: _contains(_text(value))),
+        )
+        if value is not None
+    ]
+    if query.levels and not levels_are_rare(query):
+        found.append({"level": {"$in": _texts(upper(query.levels))}})
+    if query.actions and not actions_are_rare(query):
+        found.append({"action": {"$in": _texts(query.actions)}})
+    if query.without_actions:
+        found.append({"action": {"$nin": _texts(query.without_actions)}})
+    return found
+
+
+def all_of(conditions: Sequence[Condition]) -> Condition:
+    """Return the filter for what fulfils every condition."""
+    return {"$and": list(conditions)} if conditions else {}
+
+
+def _text(value: str) -> str:
+    # An expression of MongoDB in the place of a text would be carried out.
+    if not isinstance(value, str):
+        raise TypeError(f"A text is asked for, not {type(value).__name__}.")
+    return clean_text(value)
+
+
+def _texts(values: Sequence[str]) -> list[str]:
+    return [_text(value) for value in values]
+
+
+def _contains(needle: str) -> Condition:
+    found = [{name: _like(needle)} for name in SEARCHED]
+    return {"$or": [*found, {"details": _like(inside_json(needle))}]}
+
+
+def _like(needle: str) -> Condition:
+    return {"$regex": re.escape(needle[:_LONGEST]), "$options": "i"}

@@ -1,0 +1,91 @@
+"""The log store on MongoDB, a replica set of one or more members."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pymongo.client_session import ClientSession
+
+from app.logstore.contract import Checkpoint, Group, LogQuery, Page
+from app.logstore.mongo_append import MongoAppender
+from app.logstore.mongo_client import Mongo
+from app.logstore.mongo_documents import CHECKPOINTS, INDEXES, LOGS, from_document
+from app.logstore.mongo_errors import store_errors
+from app.logstore.mongo_groups import read_groups
+from app.logstore.mongo_reader import MongoReader
+from app.logstore.reading import read_after, read_page
+from app.logstore.record import normalise, valid_id
+
+
+class MongoStore:
+    """Keep records in collections; `contract.LogStore` says what each method does.
+
+    A search stops after `deadline` seconds and says how far it came. Safe to use after a fork.
+    """
+
+    def __init__(self, url: str, deadline: float = 0.25) -> None:
+        self._mongo = Mongo(url)
+        self._deadline = deadline
+        self._appender = MongoAppender(self._mongo)
+
+    @property
+    def refused(self) -> Counter[str]:
+        """Return how many records MongoDB refused: stored `encoded`, or `refused` even so."""
+        return self._appender.refused
+
+    def prepare(self) -> None:
+        """Make the indexes; says so in one line when the server is no replica set."""
+        with store_errors():
+            self._mongo.prepare(INDEXES)
+
+    def append(self, records: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
+        with store_errors():
+            return self._appender.append([normalise(record) for record in records], checkpoint)
+
+    def page(self, query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
+        with store_errors():
+            reader = MongoReader(self._mongo, query)
+            return read_page(reader, query, before, limit, self._deadline)
+
+    def after(
+        self, query: LogQuery, cursor: str | None = None, limit: int = 200
+    ) -> tuple[list[dict[str, Any]], str]:
+        with store_errors():
+            reader = MongoReader(self._mongo, query)
+            return read_after(reader, query, cursor, limit, self._deadline)
+
+    def get(self, record_id: str) -> dict[str, Any] | None:
+        if (known := valid_id(record_id)) is None:
+            return None
+        with store_errors():
+            document = self._mongo.collection(LOGS).find_one({"_id": known})
+        return from_document(document) if document else None
+
+    def count_by(self, query: LogQuery, field: str) -> list[tuple[Any, int]]:
+        groups = self.group_by(query, [field])
+        return [(group.values[0], group.count) for group in groups]
+
+    def group_by(self, query: LogQuery, fields: Sequence[str], limit: int = 100) -> list[Group]:
+        with store_errors():
+            return read_groups(self._mongo, query, fields, limit)
+
+    def checkpoints(self, source: str) -> list[Checkpoint]:
+        with store_errors():
+            found = list(self._mongo.collection(CHECKPOINTS).find({"source": {"$eq": source}}))
+        return [
+            Checkpoint(one["source"], one["segment"], one["offset"], one["sealed"], one["next_seq"])
+            for one in found
+        ]
+
+    def forget(self, source: str, segment: str) -> None:
+        def work(session: ClientSession) -> None:
+            checkpoints = self._mongo.collection(CHECKPOINTS)
+            mine = list(checkpoints.find({"source": {"$eq": source}}, session=session))
+            gone = [one for one in mine if one["segment"] == segment]
+            others = [one["next_seq"] for one in mine if one["segment"] != segment]
+            # The highest number a host has given must stay, or its next record gets it again.
+            if gone and others and max(others) >= gone[0]["next_seq"]:
+                checkpoints.delete_one({"_id": gone[0]["_id"]}, session=session)
+
+        with store_errors():
+            self._mongo.transaction(work)

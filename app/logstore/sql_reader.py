@@ -1,0 +1,95 @@
+"""Read the SQL log store: by the order of ids, and by the order of storing."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, select, union_all
+
+from app.logstore.contract import LogQuery
+from app.logstore.filters import actions_are_rare, levels_are_rare
+from app.logstore.record import keeps_for
+from app.logstore.rows import from_row
+from app.logstore.sql_filters import indexed, scanned
+from app.models.log import Log, LogCheckpoint
+
+_TABLE: Any = Log.__table__
+_Conditions = Sequence[ColumnElement[bool]]
+
+
+class SqlReader:
+    """Read the records of one query; `reading.Reader` says what each method does."""
+
+    def __init__(self, connection: Connection, query: LogQuery) -> None:
+        self._connection = connection
+        self._query = query
+        self._on_postgresql = connection.dialect.name == "postgresql"
+        self._branches = self._split(query)
+        self._scanned = scanned(query)
+
+    @property
+    def scans(self) -> bool:
+        return bool(self._scanned)
+
+    def rows(self, before: str | None, edge: str | None, limit: int) -> list[dict[str, Any]]:
+        within = _older(before) + ([Log.id >= edge] if edge else [])
+        statement = self._newest(_TABLE.c, [*self._scanned, *within], limit).limit(limit)
+        return self._records(statement)
+
+    def edge(self, before: str | None, size: int) -> str | None:
+        statement = self._newest([_TABLE.c.id], _older(before), size).offset(size - 1).limit(1)
+        edge: str | None = self._connection.execute(statement).scalar()
+        return edge
+
+    def ends(self) -> dict[str, int]:
+        statement = (
+            select(LogCheckpoint.source, func.max(LogCheckpoint.next_seq) - 1)
+            .group_by(LogCheckpoint.source)
+            .order_by(LogCheckpoint.source)
+        )
+        return {source: int(end) for source, end in self._connection.execute(statement)}
+
+    def between(self, source: str, last: int, upto: int, limit: int) -> list[dict[str, Any]]:
+        statement = (
+            select(*_TABLE.c)
+            .where(Log.source == source, Log.seq > last, Log.seq <= upto)
+            .where(*indexed(self._query), *self._scanned)
+            .order_by(Log.seq)
+            .limit(limit)
+        )
+        return self._records(statement)
+
+    def _records(self, statement: Select[Any]) -> list[dict[str, Any]]:
+        return [from_row(row) for row in self._connection.execute(statement).mappings()]
+
+    def _split(self, query: LogQuery) -> list[list[ColumnElement[bool]]]:
+        """Return conditions whose rows an index has in order; together they are the query's.
+
+        A list of values, or of keep classes, is several stretches of an index: sorting all of
+        them to show 50 rows would take as long as there are rows.
+        """
+        if self._on_postgresql:
+            levels = tuple(level.upper() for level in query.levels)
+            return [
+                [Log.keep == keep, *indexed(query)] for keep in keeps_for(levels, query.actions)
+            ]
+        if actions_are_rare(query):
+            return [indexed(replace(query, actions=(one,))) for one in sorted(set(query.actions))]
+        if levels_are_rare(query):
+            return [indexed(replace(query, levels=(one,))) for one in sorted(set(query.levels))]
+        return [indexed(query)]
+
+    def _newest(self, columns: Any, conditions: _Conditions, limit: int) -> Select[Any]:
+        branches = [
+            select(*columns).where(*branch, *conditions).order_by(_TABLE.c.id.desc())
+            for branch in self._branches
+        ]
+        if len(branches) == 1:
+            return branches[0]
+        limited = [select(branch.limit(limit).subquery()) for branch in branches]
+        together = union_all(*limited).subquery()
+        return select(together).order_by(together.c.id.desc())
+
+
+def _older(before: str | None) -> list[ColumnElement[bool]]:
+    return [Log.id < before] if before else []
