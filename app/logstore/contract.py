@@ -9,8 +9,8 @@ from app.logstore.record import LogRecord, keep_class, normalise
 from app.observability.ids import id_floor, id_time
 
 __all__ = [
-    "Checkpoint", "Group", "LogQuery", "LogRecord", "LogStore", "Page", "StoreUnavailable",
-    "keep_class", "normalise",
+    "Checkpoint", "Group", "Histogram", "LogQuery", "LogRecord", "LogStore", "Page", "Point",
+    "Recount", "StoreUnavailable", "Summary", "keep_class", "normalise",
 ]  # fmt: skip
 
 
@@ -85,6 +85,44 @@ class Group:
         return id_time(self.last_id)
 
 
+@dataclass(frozen=True)
+class Point:
+    """How many records one step of time has, and how many of each value if that was asked."""
+
+    start: datetime
+    count: int
+    by: Mapping[Any, int]
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Every step of a range of time, oldest first, also those without records.
+
+    `looked_back_to` is set when records had to be looked at and time ran out: what is older
+    is not in it.
+    """
+
+    points: list[Point]
+    looked_back_to: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Records that share `values`: how many, and each quantile's milliseconds, within 5 %."""
+
+    values: tuple[Any, ...]
+    count: int
+    percentiles: Mapping[float, float | None]
+
+
+@dataclass(frozen=True)
+class Recount:
+    """What a recount looked at, and how many counts were not what the records say."""
+
+    records: int
+    wrong: int
+
+
 class LogStore(Protocol):
     """Keep records. Every method raises StoreUnavailable when the store cannot be used."""
 
@@ -127,3 +165,49 @@ class LogStore(Protocol):
 
     def forget(self, source: str, segment: str) -> None:
         """Drop the checkpoint of a segment whose file is gone."""
+
+    def histogram(self, query: LogQuery, step: int, by: str | None = None) -> Histogram:
+        """Count records in each step of so many seconds, a multiple of 60, over the query's time.
+
+        `by` splits each by level, action, route or status_class (5 for 503). Without `until` it
+        ends now, without `since` it begins with the first count. Where counts can answer (level,
+        action, route, whole status classes) the cost depends on the steps, not on the records,
+        and the range goes outward to whole minutes; for any other query it looks at records,
+        newest first, under a deadline. Raises ValueError for a step or field that is none.
+        """
+
+    def percentiles(
+        self,
+        query: LogQuery,
+        quantiles: Sequence[float] = (0.5, 0.95, 0.99),
+        step: int | None = None,
+    ) -> list[Summary]:
+        """Return the latency over the query's time, or with `step` that of each step.
+
+        `values` is then the step's start. Raises ValueError for what counts cannot answer.
+        """
+
+    def counted(
+        self,
+        query: LogQuery,
+        fields: Sequence[str] = (),
+        quantiles: Sequence[float] = (0.5, 0.95, 0.99),
+    ) -> list[Summary]:
+        """Return count and latency by fields (as `by` of histogram), most frequent first.
+
+        As exact as the query's time is in whole minutes; without fields always one. Counts
+        outlive their records: minutes for days, then hours. Raises ValueError for what counts
+        cannot answer.
+        """
+
+    def recount(self, since: datetime | None = None, *, check: bool = False) -> Recount:
+        """Correct the counts by the records there still are; with `check` only compare.
+
+        Steps of which records are gone, by keep class, are left as they are.
+        """
+
+    def purge_counts(self, before: datetime, step: int = 60) -> int:
+        """Delete the counts of a step (60, 3600 or 86400 s) of days before; return how many.
+
+        In short slices. The coarser ones answer for that time from then on.
+        """

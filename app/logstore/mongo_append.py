@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pymongo.client_session import ClientSession
 
 from app.logstore.contract import Checkpoint
+from app.logstore.counts import tally
 from app.logstore.halving import refused_among
 from app.logstore.mongo_client import Document, Mongo
+from app.logstore.mongo_counts import MongoCounts, counted_of
 from app.logstore.mongo_documents import CHECKPOINTS, LOGS, to_document
 from app.logstore.mongo_errors import refuses_data
 from app.logstore.record import LogRecord, encoded
@@ -42,7 +44,8 @@ class MongoAppender:
         def work(session: ClientSession) -> list[str]:
             new = self._insert(documents, session)
             self._keep(checkpoint, count, session)
-            return new
+            MongoCounts(self._mongo, session).add(tally(map(counted_of, new)))
+            return [one["_id"] for one in new]
 
         return self._mongo.transaction(work)
 
@@ -79,7 +82,7 @@ class MongoAppender:
             return False
         return True
 
-    def _insert(self, documents: _Documents, session: ClientSession) -> list[str]:
+    def _insert(self, documents: _Documents, session: ClientSession) -> list[Document]:
         # A document that is there already would end the transaction.
         logs = self._mongo.collection(LOGS)
         wanted = {"_id": {"$in": [one["_id"] for one in documents]}}
@@ -90,7 +93,7 @@ class MongoAppender:
                 new.setdefault(one["_id"], one)
         if new:
             logs.insert_many(new.values(), session=session)
-        return list(new)
+        return list(new.values())
 
     def _keep(self, checkpoint: Checkpoint, count: int, session: ClientSession) -> None:
         values = {

@@ -10,7 +10,7 @@ from app.logstore.filters import COMMON_ACTION, COMMON_LEVELS
 from app.logstore.record import LogRecord
 from app.logstore.rows import COLUMNS, from_row
 
-LOGS, CHECKPOINTS = "logs", "log_checkpoints"
+LOGS, CHECKPOINTS, COUNTS = "logs", "log_checkpoints", "log_counts"
 _ABSENT = dict.fromkeys(COLUMNS)
 
 
@@ -55,4 +55,5 @@ INDEXES = {
         IndexModel([("source", ASCENDING), ("seq", ASCENDING)]),
     ],
     CHECKPOINTS: [IndexModel([("source", ASCENDING)])],
+    COUNTS: [IndexModel([("step", ASCENDING), ("start", ASCENDING)])],
 }

@@ -1,14 +1,16 @@
 """The log store on MongoDB, a replica set of one or more members."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from pymongo.client_session import ClientSession
 
 from app.logstore.contract import Checkpoint, Group, LogQuery, Page
+from app.logstore.count_questions import CountQuestions
 from app.logstore.mongo_append import MongoAppender
 from app.logstore.mongo_client import Mongo
+from app.logstore.mongo_counts import MongoCounts
 from app.logstore.mongo_documents import CHECKPOINTS, INDEXES, LOGS, from_document
 from app.logstore.mongo_errors import store_errors
 from app.logstore.mongo_groups import read_groups
@@ -16,8 +18,10 @@ from app.logstore.mongo_reader import MongoReader
 from app.logstore.reading import read_after, read_page
 from app.logstore.record import normalise, valid_id
 
+T = TypeVar("T")
 
-class MongoStore:
+
+class MongoStore(CountQuestions):
     """Keep records in collections; `contract.LogStore` says what each method does.
 
     A search stops after `deadline` seconds and says how far it came. Safe to use after a fork.
@@ -68,6 +72,13 @@ class MongoStore:
     def group_by(self, query: LogQuery, fields: Sequence[str], limit: int = 100) -> list[Group]:
         with store_errors():
             return read_groups(self._mongo, query, fields, limit)
+
+    def with_counts(self, work: Callable[[MongoCounts], T], *, change: bool = False) -> T:
+        with store_errors():
+            if not change:
+                return work(MongoCounts(self._mongo))
+            # A batch that adds to the same counts is a conflict: then this is done again.
+            return self._mongo.transaction(lambda session: work(MongoCounts(self._mongo, session)))
 
     def checkpoints(self, source: str) -> list[Checkpoint]:
         with store_errors():

@@ -1,6 +1,7 @@
 """A record as a row of the table `logs`, and back."""
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -14,31 +15,28 @@ _PLAIN = tuple(
     name for name in COLUMNS
     if name not in {"timestamp", "details", "source", "seq"} and not name.startswith("exception_")
 )  # fmt: skip
+_EXCEPTION = tuple((name, f"exception_{name}") for name in EXCEPTION_TEXTS)
+_in_order = itemgetter(*COLUMNS)
 
 
 def to_row(record: LogRecord, source: str, seq: int) -> dict[str, Any]:
     """Return a record as column values; the time is text and details are a value still."""
     exception: Mapping[str, Any] = record["exception"] or {}
-    return {
-        **{name: record[name] for name in _PLAIN},  # type: ignore[literal-required]
-        **{f"exception_{name}": exception.get(name) for name in EXCEPTION_TEXTS},
-        "timestamp": record["timestamp"],
-        "details": record["details"],
-        "source": source,
-        "seq": seq,
-    }
+    row: dict[str, Any] = {**record, "source": source, "seq": seq}
+    for name, column in _EXCEPTION:
+        row[column] = exception.get(name)
+    del row["exception"]
+    return row
 
 
 def sqlite_values(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return a row as SQLite's driver takes it, in the order of COLUMNS."""
     stamp = row["timestamp"]
-    values = {
-        **row,
-        # As SQLAlchemy spells a DateTime.
-        "timestamp": f"{stamp[:10]} {stamp[11:26]}",
-        "details": orjson.dumps(row["details"]).decode(),
-    }
-    return tuple(values[name] for name in COLUMNS)
+    # As SQLAlchemy spells a DateTime.
+    moment = f"{stamp[:10]} {stamp[11:26]}"
+    details = orjson.dumps(row["details"]).decode()
+    values: tuple[Any, ...] = _in_order({**row, "timestamp": moment, "details": details})
+    return values
 
 
 def from_row(row: Mapping[Any, Any]) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.logstore.contract import Checkpoint
+from app.logstore.counts import tally
 from app.logstore.halving import refused_among
 from app.logstore.partitions import Partitions
 from app.logstore.record import LogRecord, encoded
 from app.logstore.rows import COLUMNS, sqlite_values, to_row
+from app.logstore.sql_counts import add_counts
 from app.logstore.sql_errors import lacks_partition, refuses_data
 from app.models.log import Log, LogCheckpoint
 from app.models.types import utc_now
@@ -25,7 +27,7 @@ _SQLITE_INSERT = (
     f"INSERT INTO logs ({_LIST}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT DO NOTHING"  # noqa: S608
 )
 # The rows that were new are those that have a number of this batch.
-_SQLITE_NEW = "SELECT id FROM logs WHERE source = ? AND seq BETWEEN ? AND ?"
+_SQLITE_NUMBERED = "SELECT id, keep, seq FROM logs WHERE source = ? AND seq BETWEEN ? AND ?"
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _TYPES = ", ".join(
     f"{column.name} {column.type.compile(_DIALECT)}" for column in Log.__table__.columns
@@ -34,7 +36,7 @@ _TYPES = ", ".join(
 # against 22,000 with the driver's executemany() and 3,500 with SQLAlchemy's.
 _POSTGRESQL_INSERT = (
     f"INSERT INTO logs ({_LIST}) SELECT {_LIST} FROM json_to_recordset(%s) AS batch({_TYPES})"  # noqa: S608
-    " ON CONFLICT DO NOTHING RETURNING id::text"
+    " ON CONFLICT DO NOTHING RETURNING seq"
 )
 
 
@@ -73,8 +75,8 @@ class Appender:
         with self._engine.begin() as connection:
             self._lock(connection)
             new = self._insert(connection, rows)
-            _keep(connection, checkpoint, len(rows))
-        return new
+            _finish(connection, checkpoint, len(rows), new)
+        return [row["id"] for row in new]
 
     def _write_with_care(
         self, records: Sequence[LogRecord], rows: _Rows, checkpoint: Checkpoint
@@ -85,7 +87,7 @@ class Appender:
             for record, row in zip(records, rows, strict=True)
         }
         self._make_partitions(list(shells.values()))
-        new: list[str] = []
+        new: list[dict[str, Any]] = []
         with self._engine.begin() as connection:
             self._lock(connection)
 
@@ -101,28 +103,42 @@ class Appender:
 
             refused = refused_among(rows, accepts)
             lost = [row for row in refused if not accepts([shells[row["seq"]]])]
-            _keep(connection, checkpoint, len(rows))
+            _finish(connection, checkpoint, len(rows), new)
         counts = {"encoded": len(refused) - len(lost), "refused": len(lost)}
         self.refused.update(counts)
         _log.warning("The log store refused records", extra={"details": counts})
-        return new
+        return [row["id"] for row in new]
 
     def _lock(self, connection: Connection) -> None:
         if not self._on_postgresql:
             # Before anything is read: a lock that is taken late can fail without waiting.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    def _insert(self, connection: Connection, rows: _Rows) -> list[str]:
+    def _insert(self, connection: Connection, rows: _Rows) -> list[dict[str, Any]]:
+        """Insert the rows; return those that were new."""
         if not rows:
             return []
         if self._on_postgresql:
             batch = orjson.dumps(list(rows)).decode()
-            return list(connection.exec_driver_sql(_POSTGRESQL_INSERT, (batch,)).scalars())
-        connection.exec_driver_sql(_SQLITE_INSERT, [sqlite_values(row) for row in rows])
-        bounds = (rows[0]["source"], rows[0]["seq"], rows[-1]["seq"])
-        given = {row["id"] for row in rows}
-        new = connection.exec_driver_sql(_SQLITE_NEW, bounds).scalars()
-        return [record_id for record_id in new if record_id in given]
+            new = set(connection.exec_driver_sql(_POSTGRESQL_INSERT, (batch,)).scalars())
+            return [row for row in rows if row["seq"] in new]
+        before = _numbered(connection, rows)
+        values = [sqlite_values(row) for row in rows]
+        if connection.exec_driver_sql(_SQLITE_INSERT, values).rowcount == len(rows):
+            return list(rows)
+        stored = _numbered(connection, rows) - before
+        return [row for row in rows if (row["id"], row["keep"], row["seq"]) in stored]
+
+
+def _numbered(connection: Connection, rows: _Rows) -> set[tuple[Any, ...]]:
+    bounds = (rows[0]["source"], rows[0]["seq"], rows[-1]["seq"])
+    return {tuple(row) for row in connection.exec_driver_sql(_SQLITE_NUMBERED, bounds)}
+
+
+def _finish(connection: Connection, checkpoint: Checkpoint, count: int, new: _Rows) -> None:
+    """Write, in the batch's own transaction, the checkpoint and what was new into the counts."""
+    _keep(connection, checkpoint, count)
+    add_counts(connection, tally(new))
 
 
 def _keep(connection: Connection, checkpoint: Checkpoint, count: int) -> None:

@@ -3,24 +3,28 @@
 import os
 import weakref
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, delete, exists, select
 from sqlalchemy.orm import aliased
 
 from app.logstore.contract import Checkpoint, Group, LogQuery, Page
+from app.logstore.count_questions import CountQuestions
 from app.logstore.reading import read_after, read_page
 from app.logstore.record import KEEPS, normalise, valid_id
 from app.logstore.rows import from_row
 from app.logstore.sql_append import Appender
+from app.logstore.sql_counts import SqlCounts
 from app.logstore.sql_errors import store_errors
 from app.logstore.sql_groups import read_groups
 from app.logstore.sql_reader import SqlReader
 from app.models.log import Log, LogCheckpoint
 
+T = TypeVar("T")
 
-class SqlStore:
+
+class SqlStore(CountQuestions):
     """Keep records in the tables of `app.models.log`; `contract.LogStore` says what each does.
 
     A search stops after `deadline` seconds and says how far it came. Safe to use after a fork.
@@ -69,6 +73,13 @@ class SqlStore:
     def group_by(self, query: LogQuery, fields: Sequence[str], limit: int = 100) -> list[Group]:
         with store_errors(), self._engine.connect() as connection:
             return read_groups(connection, query, fields, limit)
+
+    def with_counts(self, work: Callable[[SqlCounts], T], *, change: bool = False) -> T:
+        with store_errors(), self._engine.begin() as connection:
+            counts = SqlCounts(connection)
+            if change:
+                counts.lock()
+            return work(counts)
 
     def checkpoints(self, source: str) -> list[Checkpoint]:
         names = ("source", "segment", "offset", "sealed", "next_seq")

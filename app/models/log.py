@@ -1,4 +1,4 @@
-"""The log as tables: one row for each record, and how far each host's segments are stored."""
+"""The log as tables: records, how far each host's segments are stored, and counts."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 from flask_sqlalchemy.query import Query
-from sqlalchemy import BigInteger, Dialect, Index, String, Text, text
+from sqlalchemy import BigInteger, Dialect, Index, SmallInteger, String, Text, text
 from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
@@ -120,3 +120,26 @@ class LogCheckpoint(db.Model):  # type: ignore[name-defined, misc]
     sealed: Mapped[bool]
     next_seq: Mapped[int] = mapped_column(BigInteger)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now, onupdate=utc_now)
+
+
+class LogCount(db.Model):  # type: ignore[name-defined, misc]
+    """Tell how many records of one kind a host had in one step of time, `start` in epoch seconds.
+
+    What is absent is "" and 0, so that it can be in the key; `logstore/counts.py` says what a
+    bucket is.
+    """
+
+    __tablename__ = "log_counts"
+    __bind_key__ = "logs"
+    # Rows change in place: PostgreSQL finds room for that in the same page.
+    __table_args__ = {"sqlite_with_rowid": False, "postgresql_with": {"fillfactor": 70}}
+
+    step: Mapped[int] = mapped_column(primary_key=True)
+    start: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    source: Mapped[str] = mapped_column(String(36), primary_key=True)
+    level: Mapped[str] = mapped_column(String(16), primary_key=True)
+    action: Mapped[str] = mapped_column(String(64), primary_key=True)
+    route: Mapped[str] = mapped_column(String(255), primary_key=True)
+    status_class: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)

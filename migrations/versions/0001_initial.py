@@ -1,4 +1,5 @@
-"""The first tables: accounts, items, outbox, alerts and rate limits; the log and its checkpoints.
+"""The first tables: accounts, items, outbox, alerts and rate limits; the log, its
+checkpoints and its counts.
 
 Revision: 0001
 After: nothing
@@ -104,6 +105,24 @@ def upgrade_logs() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("source", "segment", name=op.f("pk_log_checkpoints")),
     )
+    op.create_table(
+        "log_counts",
+        sa.Column("step", sa.Integer(), nullable=False),
+        sa.Column("start", sa.BigInteger(), nullable=False),
+        sa.Column("source", sa.String(36), nullable=False),
+        sa.Column("level", sa.String(16), nullable=False),
+        sa.Column("action", sa.String(64), nullable=False),
+        sa.Column("route", sa.String(255), nullable=False),
+        sa.Column("status_class", sa.SmallInteger(), nullable=False),
+        sa.Column("bucket", sa.SmallInteger(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "step", "start", "source", "level", "action", "route", "status_class", "bucket",
+            name=op.f("pk_log_counts"),
+        ),
+        sqlite_with_rowid=False,
+        postgresql_with={"fillfactor": 70},
+    )
     record_id = sa.String(36).with_variant(sa.UUID(as_uuid=False), "postgresql")
     op.create_table(
         "logs",
@@ -162,6 +181,7 @@ def upgrade_logs() -> None:
 
 def downgrade_logs() -> None:
     op.drop_table("logs")
+    op.drop_table("log_counts")
     op.drop_table("log_checkpoints")
 
 

@@ -1,0 +1,229 @@
+"""Answer questions about many records from their counts, the same on every store."""
+
+import time
+from abc import ABC, abstractmethod
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from app.logstore.contract import Histogram, LogQuery, Page, Point, Recount, Summary
+from app.logstore.counts import (
+    DAY,
+    END,
+    FIELDS,
+    HOUR,
+    MAX_POINTS,
+    MINUTE,
+    STEPS,
+    Selection,
+    Tile,
+    bounds_of,
+    moment_of,
+    percentiles,
+    second_of,
+    selection_of,
+    status_class,
+    tiles,
+)
+from app.logstore.record import time_of
+from app.logstore.recount import Records, recount
+
+T = TypeVar("T")
+_QUANTILES = (0.5, 0.95, 0.99)
+_SCAN_SLICE = 1000
+_Rows = Iterable[tuple[Any, ...]]
+
+
+class Counts(Records, Protocol):
+    """Read and write the counts of one store, in one transaction where they are changed."""
+
+    def sums(self, chosen: Selection, tile: Tile, fields: Sequence[str], step: int | None) -> _Rows:
+        """Return each (start of `step`, values of the fields, sum) of what a tile covers.
+
+        Without a step there is no start. `bucket` is a field, too.
+        """
+
+    def oldest_start(self, step: int) -> int | None:
+        """Return the first start that has counts of a step."""
+
+    def delete(self, tile: Tile) -> int:
+        """Delete what a tile covers; return how many counts."""
+
+
+class CountQuestions(ABC):
+    """The part of a `contract.LogStore` that counts serve; says there what each method does."""
+
+    _deadline: float
+
+    @abstractmethod
+    def with_counts(self, work: Callable[[Counts], T], *, change: bool = False) -> T:
+        """Have `work` done; to `change` counts, in a transaction that no batch comes between."""
+
+    @abstractmethod
+    def page(self, query: LogQuery, before: str | None = None, limit: int = 50) -> Page: ...
+
+    def histogram(self, query: LogQuery, step: int, by: str | None = None) -> Histogram:
+        fields = _checked((by,) if by else ())
+        low, high, starts = self._points(query, step)
+        looked_back_to: datetime | None = None
+        rows: _Rows
+        if (chosen := selection_of(query)) is None:
+            rows, looked_back_to = self._scan(query, low, high, step, by)
+        else:
+            rows = self._sums(chosen, low, high, fields, step)
+        counts: dict[int, Counter[Any]] = defaultdict(Counter)
+        for start, *values, count in rows:
+            counts[max(start, starts[0])][tuple(values)] += count
+        points = [
+            Point(
+                moment_of(start),
+                counts[start].total(),
+                {_shown(value): count for (value,), count in counts[start].items()} if by else {},
+            )
+            for start in starts
+        ]
+        return Histogram(points, looked_back_to)
+
+    def percentiles(
+        self, query: LogQuery, quantiles: Sequence[float] = _QUANTILES, step: int | None = None
+    ) -> list[Summary]:
+        if step is None:
+            return self.counted(query, (), quantiles)
+        low, high, starts = self._points(query, step)
+        rows = self._sums(_countable(query), low, high, ("bucket",), step)
+        merged = _merged((max(start, starts[0]), *rest) for start, *rest in rows)
+        return [
+            _summary((moment_of(start),), merged.get((start,), Counter()), quantiles)
+            for start in starts
+        ]
+
+    def counted(
+        self, query: LogQuery, fields: Sequence[str] = (), quantiles: Sequence[float] = _QUANTILES
+    ) -> list[Summary]:
+        low, high = bounds_of(query)
+        wanted = (*_checked(fields), "bucket")
+        merged = _merged(self._sums(_countable(query), low, high, wanted, None))
+        if not fields:
+            return [_summary((), merged.get((), Counter()), quantiles)]
+        found = [
+            _summary(tuple(_shown(value) for value in values), buckets, quantiles)
+            for values, buckets in merged.items()
+        ]
+        return sorted(found, key=lambda one: (-one.count, str(one.values)))
+
+    def recount(self, since: datetime | None = None, *, check: bool = False) -> Recount:
+        return recount(self.with_counts, since, check=check)
+
+    def purge_counts(self, before: datetime, step: int = MINUTE) -> int:
+        if step not in STEPS:
+            raise ValueError(f"There are no counts of {step} s.")
+        # Of whole days: what is left of a day would seem to be all of it.
+        end, deleted = int(before.timestamp()) // DAY * DAY, 0
+        while (start := self.with_counts(lambda counts: counts.oldest_start(step))) is not None:
+            if start >= end:
+                break
+            # An hour of minutes, so that no batch waits long.
+            tile = Tile(step, start, min(start + 60 * step, end))
+            deleted += self.with_counts(partial(_delete, tile=tile), change=True)
+        return deleted
+
+    def _points(self, query: LogQuery, step: int) -> tuple[int, int, range]:
+        """Return the time of a chart, in seconds, and where its steps start."""
+        if step < MINUTE or step % MINUTE:
+            raise ValueError("A step is a whole number of minutes, in seconds.")
+        until = query.until or datetime.now(UTC)
+        low, high = bounds_of(replace(query, until=until))
+        if query.since is None:
+            low = self.with_counts(lambda counts: counts.oldest_start(DAY)) or high
+        low = min(low, high - 1)
+        starts = range(low // step * step, high, step)
+        if len(starts) > MAX_POINTS:
+            raise ValueError(f"At most {MAX_POINTS} steps at once: take longer ones.")
+        return low, high, starts
+
+    def _sums(
+        self, chosen: Selection, low: int, high: int, fields: Sequence[str], step: int | None
+    ) -> list[tuple[Any, ...]]:
+        coarsest = max(one for one in STEPS if (step or DAY) % one == 0)
+
+        def work(counts: Counts) -> list[tuple[Any, ...]]:
+            horizons = {DAY: 0}
+            for one in (HOUR, MINUTE):
+                oldest = counts.oldest_start(one)
+                horizons[one] = END if oldest is None else oldest // DAY * DAY
+            return [
+                row
+                for tile in tiles(low, high, coarsest, horizons)
+                for row in counts.sums(chosen, tile, fields, step)
+                if row[-1]
+            ]
+
+        return self.with_counts(work)
+
+    def _scan(
+        self, query: LogQuery, low: int, high: int, step: int, by: str | None
+    ) -> tuple[Iterator[tuple[Any, ...]], datetime | None]:
+        """Count records by looking at them, newest first; return also how far that came."""
+        stop = time.monotonic() + self._deadline
+        wanted = replace(query, since=moment_of(low), until=query.until or moment_of(high))
+        counts: Counter[tuple[Any, ...]] = Counter()
+        before = None
+        while True:
+            page = self.page(wanted, before, _SCAN_SLICE)
+            counts.update(
+                (second_of(one["id"]) // step * step, *((_value(one, by),) if by else ()))
+                for one in page.records
+            )
+            before = page.next
+            if before is None or time.monotonic() >= stop:
+                break
+        rows = ((*key, count) for key, count in counts.items())
+        return rows, time_of(before) if before else None
+
+
+def _delete(counts: Counts, tile: Tile) -> int:
+    return counts.delete(tile)
+
+
+def _countable(query: LogQuery) -> Selection:
+    chosen = selection_of(query)
+    if chosen is None:
+        raise ValueError(
+            "Records are counted by level, action, route and whole status classes (400 to 499) "
+            "only; this query asks for more."
+        )
+    return chosen
+
+
+def _checked(fields: Sequence[str]) -> Sequence[str]:
+    for field in fields:
+        if field not in FIELDS:
+            raise ValueError(f"Records are not counted by {field!r}, but by {', '.join(FIELDS)}.")
+    return fields
+
+
+def _merged(rows: _Rows) -> dict[tuple[Hashable, ...], Counter[int]]:
+    """Return the buckets of each combination of values; a row ends with bucket and count."""
+    merged: dict[tuple[Hashable, ...], Counter[int]] = defaultdict(Counter)
+    for *values, bucket, count in rows:
+        merged[tuple(values)][bucket] += count
+    return merged
+
+
+def _summary(
+    values: tuple[Any, ...], buckets: Mapping[int, int], quantiles: Sequence[float]
+) -> Summary:
+    return Summary(values, sum(buckets.values()), percentiles(buckets, quantiles))
+
+
+def _value(record: Mapping[str, Any], field: str) -> Any:
+    value = status_class(record["status"]) if field == "status_class" else record[field]
+    return value or ""
+
+
+def _shown(value: Any) -> Any:
+    # What is absent is "" and 0 in the counts.
+    return value or None

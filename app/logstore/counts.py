@@ -1,0 +1,206 @@
+"""Counts of records by step of time, with a latency histogram that merges over any window.
+
+The latency histogram is a DDSketch (Masson, Rim, Lee, VLDB 2019): buckets that grow by one factor,
+so that a bucket's middle is within a share of every value in it, however many are merged.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from app.logstore.cleaning import clean_text
+from app.logstore.contract import LogQuery
+from app.observability.ids import id_floor
+
+# Seconds; each is a whole multiple of the one before.
+STEPS = MINUTE, HOUR, DAY = (60, 3600, 86_400)
+# By what records are counted; the absent ones under "" and 0.
+FIELDS = ("level", "action", "route", "status_class")
+MAX_POINTS = 2000
+END = 2**48 // 1000 // DAY * DAY + DAY  # No id tells of a later time.
+_MILLISECOND = timedelta(milliseconds=1)
+
+ACCURACY = 0.049
+NO_DURATION = -1
+_GAMMA = math.log((1 + ACCURACY) / (1 - ACCURACY))
+_SHORTEST, _LONGEST = 0.001, 1e8  # Milliseconds; nobody tells shorter and longer ones apart.
+# What a chart of about 60 to 100 points can have.
+_CHART_STEPS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
+
+
+class Key(NamedTuple):
+    """Name one count, as the tables do; sorts by step, time and host."""
+
+    step: int
+    start: int
+    source: str
+    level: str
+    action: str
+    route: str
+    status_class: int
+    bucket: int
+
+
+class Tile(NamedTuple):
+    """A stretch of time, in seconds, that counts of one step cover."""
+
+    step: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Say which counts a query selects; an empty field selects all."""
+
+    levels: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    without_actions: tuple[str, ...] = ()
+    route: str | None = None
+    class_min: int | None = None
+    class_max: int | None = None
+
+
+def tally(records: Iterable[Mapping[str, Any]]) -> Counter[Key]:
+    """Count records, each with its `source`, in every step; their time is that of their ids."""
+    minutes: Counter[tuple[Any, ...]] = Counter(
+        (
+            second_of(record["id"]) // MINUTE * MINUTE, record["source"], record["level"],
+            record["action"] or "", record["route"] or "", status_class(record["status"]),
+            bucket(record["duration_ms"]),
+        )
+        for record in records
+    )  # fmt: skip
+    counts: Counter[Key] = Counter()
+    for (start, *rest), count in minutes.items():
+        for step in STEPS:
+            counts[Key(step, start // step * step, *rest)] += count
+    return counts
+
+
+def second_of(record_id: str) -> int:
+    """Return the time in an id, in seconds since 1970."""
+    return int(record_id[:8] + record_id[9:13], 16) // 1000
+
+
+def id_at(second: int) -> str:
+    """Return a value that sorts before every id of this second and later."""
+    return str(UUID(int=min(second * 1000 << 80, 2**128 - 1)))
+
+
+def status_class(status: int | None) -> int:
+    """Return 5 for 503; 0 for no status and for what is none."""
+    return status // 100 if status is not None and 100 <= status < 1000 else 0
+
+
+def bucket(duration_ms: float | None) -> int:
+    """Return the number of a duration's bucket: 0 for none at all, NO_DURATION if not known."""
+    if duration_ms is None:
+        return NO_DURATION
+    if duration_ms < _SHORTEST:
+        return 0
+    return 1 + math.ceil(math.log(min(duration_ms, _LONGEST) / _SHORTEST) / _GAMMA)
+
+
+def duration_of(number: int) -> float:
+    """Return the duration, in milliseconds, that stands for a bucket."""
+    upper = _SHORTEST * math.exp((number - 1) * _GAMMA)
+    return upper * (1 - ACCURACY) if number > 0 else 0.0
+
+
+def percentiles(
+    buckets: Mapping[int, int], quantiles: Sequence[float]
+) -> dict[float, float | None]:
+    """Return each quantile (0 to 1) of merged buckets within 5 %, None if none has a duration."""
+    known = sorted((number, count) for number, count in buckets.items() if number >= 0)
+    last = sum(count for _, count in known) - 1
+    return {
+        quantile: _at_rank(known, math.floor(quantile * last)) if known else None
+        for quantile in quantiles
+    }
+
+
+def _at_rank(known: Sequence[tuple[int, int]], rank: int) -> float:
+    ends = accumulate(count for _, count in known)
+    return next(
+        duration_of(number) for (number, _), end in zip(known, ends, strict=True) if rank < end
+    )
+
+
+def step_for(window: timedelta) -> int:
+    """Return the step, in seconds, for a chart of a window with about 60 to 100 points."""
+    seconds = window.total_seconds()
+    fitting = (step for step in _CHART_STEPS if seconds <= 100 * step)
+    return next(fitting, DAY * math.ceil(seconds / (100 * DAY)))
+
+
+def selection_of(query: LogQuery) -> Selection | None:
+    """Return what a query selects if counts can tell it; None if it asks for more than they have.
+
+    They know level, action, route, whole status classes (400 to 499) and time.
+    """
+    others = (query.user_id, query.account, query.request_id, query.text or None,
+              query.fingerprint, query.min_duration_ms)  # fmt: skip
+    low, high = query.status_min, query.status_max
+    if any(value is not None for value in others) or not _whole_classes(low, high):
+        return None
+    return Selection(
+        levels=tuple(clean_text(level.upper()) for level in query.levels),
+        actions=tuple(map(clean_text, query.actions)),
+        without_actions=tuple(map(clean_text, query.without_actions)),
+        route=None if query.route is None else clean_text(query.route),
+        class_min=low // 100 if low is not None else None if high is None else 1,
+        class_max=None if high is None else high // 100,
+    )
+
+
+def _whole_classes(low: int | None, high: int | None) -> bool:
+    starts = low is None or (low % 100 == 0 and 100 <= low < 1000)
+    return starts and (high is None or (high % 100 == 99 and 100 <= high < 1000))
+
+
+def bounds_of(query: LogQuery) -> tuple[int, int]:
+    """Return a query's range of time, in seconds; an open end is that of all ids."""
+    low = second_of(id_floor(query.since)) if query.since else 0
+    # The range ends outside a second that it has a part of.
+    high = second_of(id_floor(query.until - _MILLISECOND)) + 1 if query.until else END
+    return low, max(low, high)
+
+
+def tiles(low: int, high: int, coarsest: int, horizons: Mapping[int, int]) -> Iterator[Tile]:
+    """Cover a range of time with as few counts as can be, outward to whole minutes.
+
+    Of each step there is nothing before its horizon, a whole day; there a coarser step has to
+    do, whose edge is the range's then. Where it need not, none is longer than `coarsest`.
+    """
+    edges = sorted({low, high, *(edge for edge in horizons.values() if low < edge < high)})
+    for start, end in pairwise(edges):
+        there = [step for step in STEPS if horizons[step] <= start]
+        fitting = [step for step in there if step <= coarsest] or there[:1]
+        yield from _cover(start, end, fitting)
+
+
+def _cover(low: int, high: int, steps: Sequence[int]) -> Iterator[Tile]:
+    *finer, step = steps
+    if not finer:
+        yield Tile(step, low // step * step, -(-high // step) * step)
+        return
+    inner_low, inner_high = -(-low // step) * step, high // step * step
+    if inner_low >= inner_high:
+        yield from _cover(low, high, finer)
+        return
+    if low < inner_low:
+        yield from _cover(low, inner_low, finer)
+    yield Tile(step, inner_low, inner_high)
+    if inner_high < high:
+        yield from _cover(inner_high, high, finer)
+
+
+def moment_of(second: int) -> datetime:
+    """Return seconds since 1970 as a time."""
+    return datetime.fromtimestamp(second, UTC)

@@ -1,0 +1,137 @@
+"""Write and read the counts of the SQL log store."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, Connection, delete, func, literal_column, select, text
+from sqlalchemy.dialects import postgresql
+
+from app.logstore.counts import DAY, STEPS, Key, Selection, Tile, id_at, second_of
+from app.logstore.record import KEEPS
+from app.models.log import Log, LogCount
+
+_TABLE: Any = LogCount.__table__
+_NAMES = (*Key._fields, "count")
+_COUNTED = ("id", "source", "level", "action", "route", "status", "duration_ms")
+_LIST, _KEY = ", ".join(_NAMES), ", ".join(Key._fields)
+_ADD = f" ON CONFLICT ({_KEY}) DO UPDATE SET count = log_counts.count + excluded.count"
+_SQLITE = f"INSERT INTO log_counts ({_LIST}) VALUES ({', '.join('?' * len(_NAMES))}){_ADD}"  # noqa: S608
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+_TYPES = ", ".join(f"{one.name} {one.type.compile(_DIALECT)}" for one in _TABLE.columns)
+# In one JSON value, as the records travel.
+_POSTGRESQL = (
+    f"INSERT INTO log_counts ({_LIST}) SELECT {_LIST} FROM json_to_recordset(%s) "  # noqa: S608
+    f"AS batch({_TYPES}){_ADD}"
+)
+
+
+def add_counts(connection: Connection, counts: Mapping[Key, int]) -> None:
+    """Add to the counts there are, in the connection's transaction."""
+    if not counts:
+        return
+    # In the order of the key, so that two writers never wait for each other in a circle.
+    rows = [(*key, count) for key, count in sorted(counts.items())]
+    if connection.dialect.name == "postgresql":
+        batch = [dict(zip(_NAMES, row, strict=True)) for row in rows]
+        connection.exec_driver_sql(_POSTGRESQL, (orjson.dumps(batch).decode(),))
+    else:
+        connection.exec_driver_sql(_SQLITE, rows)
+
+
+class SqlCounts:
+    """The counts and what they count, through one connection; see `count_questions.Counts`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._on_postgresql = connection.dialect.name == "postgresql"
+
+    def lock(self) -> None:
+        """Keep batches waiting until the transaction ends."""
+        if self._on_postgresql:
+            self._connection.execute(text("LOCK TABLE log_counts IN SHARE ROW EXCLUSIVE MODE"))
+        else:
+            self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def sums(
+        self, chosen: Selection, tile: Tile, fields: Sequence[str], step: int | None
+    ) -> Iterator[tuple[Any, ...]]:
+        columns: list[ColumnElement[Any]] = [_TABLE.c[name] for name in fields]
+        if step is not None:
+            # A parameter would not be the same in the list and in the grouping.
+            columns.insert(0, literal_column(f"start - start % {step:d}"))
+        statement = (
+            select(*columns, func.sum(_TABLE.c.count))
+            .where(*_within(tile), *_conditions(chosen))
+            .group_by(*columns)
+        )
+        for *values, count in self._connection.execute(statement):
+            # PostgreSQL sums up to a Decimal; of nothing there is no sum.
+            yield (*values, int(count or 0))
+
+    def oldest_start(self, step: int) -> int | None:
+        statement = select(func.min(_TABLE.c.start)).where(_TABLE.c.step == step)
+        oldest: int | None = self._connection.execute(statement).scalar()
+        return oldest
+
+    def delete(self, tile: Tile) -> int:
+        return int(self._connection.execute(delete(_TABLE).where(*_within(tile))).rowcount)
+
+    def oldest_records(self) -> dict[str, int]:
+        found = {keep: self._first_record(Log.keep == keep) for keep in KEEPS}
+        return {keep: second for keep, second in found.items() if second is not None}
+
+    def first_ends(self) -> Iterator[tuple[str, str, int]]:
+        columns = _TABLE.c.level, _TABLE.c.action
+        statement = select(*columns, func.min(_TABLE.c.start + _TABLE.c.step)).group_by(*columns)
+        for level, action, end in self._connection.execute(statement):
+            yield str(level), str(action), int(end)
+
+    def next_day(self, second: int) -> int | None:
+        start = _TABLE.c.start
+        counted = select(func.min(start)).where(_TABLE.c.step == DAY, start >= second)
+        record = self._first_record(Log.keep.in_(KEEPS), Log.id >= id_at(second))
+        found = [self._connection.execute(counted).scalar(), record]
+        return min((one // DAY * DAY for one in found if one is not None), default=None)
+
+    def records(self, low: int, high: int) -> Iterator[Mapping[str, Any]]:
+        columns = [Log.__table__.c[name] for name in _COUNTED]
+        statement = select(*columns).where(Log.id >= id_at(low), Log.id < id_at(high))
+        # A day may have more records than fit in memory.
+        streaming = statement.execution_options(yield_per=5000)
+        for row in self._connection.execute(streaming):
+            yield dict(zip(_COUNTED, row, strict=True))
+
+    def stored(self, low: int, high: int) -> Iterator[tuple[Key, int]]:
+        for step in STEPS:
+            within = _within(Tile(step, low, high))
+            for *key, count in self._connection.execute(select(*_TABLE.c).where(*within)):
+                yield Key(*key), count
+
+    def add(self, counts: Mapping[Key, int]) -> None:
+        add_counts(self._connection, counts)
+
+    def _first_record(self, *conditions: ColumnElement[bool]) -> int | None:
+        statement = select(Log.id).where(*conditions).order_by(Log.id).limit(1)
+        found = self._connection.execute(statement).scalar()
+        return None if found is None else second_of(found)
+
+
+def _within(tile: Tile) -> list[ColumnElement[bool]]:
+    start = _TABLE.c.start
+    return [_TABLE.c.step == tile.step, start >= tile.low, start < tile.high]
+
+
+def _conditions(chosen: Selection) -> Iterable[ColumnElement[bool]]:
+    if chosen.levels:
+        yield _TABLE.c.level.in_(chosen.levels)
+    if chosen.actions:
+        yield _TABLE.c.action.in_(chosen.actions)
+    if chosen.without_actions:
+        yield _TABLE.c.action.not_in(chosen.without_actions)
+    if chosen.route is not None:
+        yield _TABLE.c.route == chosen.route
+    if chosen.class_min is not None:
+        yield _TABLE.c.status_class >= chosen.class_min
+    if chosen.class_max is not None:
+        yield _TABLE.c.status_class <= chosen.class_max
