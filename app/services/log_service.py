@@ -179,9 +179,8 @@ def user_history(
 
 
 def count_errors(hours: float = 1) -> int:
-    """Return how many `error` records the last hours have."""
-    query = _since(hours, actions=("error",), levels=_ERRORS)
-    return sum(count for _, count in current_reader().count_by(query, "action"))
+    """Return how many `error` records the last hours have, to the minute in which they began."""
+    return current_store().counted(_since(hours, actions=("error",), levels=_ERRORS))[0].count
 
 
 def per_hour(hours: int = 24, levels: tuple[str, ...] = _ERRORS) -> list[tuple[datetime, int]]:
@@ -190,16 +189,13 @@ def per_hour(hours: int = 24, levels: tuple[str, ...] = _ERRORS) -> list[tuple[d
     Counts errors unless `levels` says otherwise; `()` counts every record.
     """
     this_hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    steps = [this_hour - timedelta(hours=back) for back in range(hours - 1, -1, -1)]
+    first = this_hour - timedelta(hours=hours - 1)
+    query = LogQuery(levels=levels, since=first, until=this_hour + timedelta(hours=1))
     if (files := current_files()) is not None:
-        counts = files.count_steps(LogQuery(levels=levels, since=steps[0]), 3600)
+        counts = files.count_steps(query, 3600)
+        steps = (first + timedelta(hours=number) for number in range(hours))
         return [(step, counts.get(int(step.timestamp()), 0)) for step in steps]
-    return [(step, _count(levels, step, step + timedelta(hours=1))) for step in steps]
-
-
-def _count(levels: tuple[str, ...], since: datetime, until: datetime) -> int:
-    query = LogQuery(levels=levels, since=since, until=until)
-    return sum(count for _, count in current_reader().count_by(query, "level"))
+    return [(one.start, one.count) for one in current_store().histogram(query, 3600).points]
 
 
 def _since(hours: float, **fields: Any) -> LogQuery:

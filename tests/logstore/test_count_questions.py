@@ -147,7 +147,7 @@ def test_counts_say_what_the_records_say(
         (lambda store: store.counted(LogQuery(), ["path"]), "not counted by 'path'"),
         (lambda store: store.histogram(LogQuery(), 60, "user_id"), "not counted by"),
         (lambda store: store.histogram(LogQuery(), 90), "whole number of minutes"),
-        (lambda store: store.histogram(window(0, 9999), 60), "At most 2000"),
+        (lambda store: store.histogram(window(0, 9999), 60), "At most 3000"),
         (lambda store: store.purge_counts(NOON, 61), "no counts of 61 s"),
     ],
 )
