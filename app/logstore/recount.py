@@ -1,12 +1,12 @@
 """Compare counts with the records that there are, day by day, and correct them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any, Protocol, TypeVar
 
 from app.logstore.contract import Recount
-from app.logstore.counts import DAY, END, MINUTE, STEPS, Key, tally
+from app.logstore.counts import DAY, END, MINUTE, STEPS, Key, kept_since, tally
 from app.logstore.record import keep_class
 
 T = TypeVar("T")
@@ -63,7 +63,8 @@ def _floors(counts: Records, since: datetime | None) -> _Floors:
         purged = first_end.get(keep, END) <= oldest
         for step in STEPS:
             floor = oldest // step * step + (step if purged else 0)
-            floors[keep, step] = max(floor, -(-asked // step) * step)
+            kept = int(kept_since(step, datetime.now(UTC)).timestamp())
+            floors[keep, step] = max(floor, kept, -(-asked // step) * step)
     return floors
 
 

@@ -20,6 +20,7 @@ from flask import Flask, current_app
 from app.logstore import archive
 from app.logstore.archive import ArchiveBroken, Manifest
 from app.logstore.contract import LogStore, Stretch
+from app.logstore.counts import KEPT_DAYS, kept_since
 from app.logstore.partitions import partition_for
 from app.logstore.record import KEEPS
 from app.observability.events import record_event
@@ -87,6 +88,8 @@ class Retention:
         """
         with self._alone():
             archive.tidy(self._folder)
+            for step in KEPT_DAYS:
+                self._store.purge_counts(kept_since(step, now), step)
             return {keep: self._clear(keep, cutoff(now, self._days[keep]), told) for keep in KEEPS}
 
     def _plan(self, keep: str, before: str, told: Told) -> Plan:

@@ -181,6 +181,22 @@ def test_a_broken_archive_is_not_believed(
     assert left(log_store) == []
 
 
+def test_counts_outlive_their_records_and_get_coarser(log_store: LogStore, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    ages = (500, 100, 90, 20)
+    put(log_store, *(sample(now - timedelta(days=age), action="login") for age in ages))
+    Retention(log_store, tmp_path, DAYS, pause=0).run(now)
+
+    def oldest(step: int) -> int:
+        found = log_store.with_counts(lambda counts: counts.oldest_start(step))  # type: ignore[attr-defined]
+        return round((now.timestamp() - found) / 86_400)
+
+    assert [oldest(step) // 10 for step in (60, 3600, 86_400)] == [2, 10, 50]
+    assert log_store.counted(LogQuery())[0].count == 4
+    # What was deleted is no mistake to a recount.
+    assert log_store.recount(check=True).wrong == 0
+
+
 def test_one_host_at_a_time_and_one_process_on_a_host(log_store: LogStore, tmp_path: Path) -> None:
     fill(log_store, {"info": 60})
     one, other = (Retention(log_store, tmp_path / name, DAYS, pause=0) for name in ("a", "b"))
@@ -228,6 +244,9 @@ def test_memory_holds_a_page_and_a_slice_of_a_long_stretch(tmp_path: Path) -> No
             self.asked.append(limit)
             rest = [one for one in self.rest if keep == "info" and one > (after or "")]
             return [{"id": one, "keep": "info"} for one in rest[:limit]]
+
+        def purge_counts(self, *_: Any) -> int:
+            return 0
 
         def purge(self, _keep: str, ids: list[str]) -> int:
             self.asked.append(len(ids))
