@@ -169,9 +169,15 @@ def test_purged_minutes_leave_hours_that_answer_for_their_time(log_store: LogSto
     assert log_store.purge_counts(NOON, MINUTE) == 0
     counts = {
         hours: log_store.counted(window(low, low + 60 * hours))[0].count
-        for low, hours in ((-2 * day, 1), (-2 * day, 24), (-2 * day, 25), (-2 * day, 49))
+        for low, hours in (
+            (-2 * day, 0.5),
+            (-2 * day, 1),
+            (-2 * day, 24),
+            (-2 * day, 25),
+            (-2 * day, 49),
+        )
     }
-    assert counts == {1: 2, 24: 2, 25: 3, 49: 6}
+    assert counts == {0.5: 2, 1: 2, 24: 2, 25: 3, 49: 6}
     assert log_store.counted(window(0, 1))[0].count == 2
     assert log_store.purge_counts(NOON - timedelta(days=1), HOUR) == 1
     assert log_store.counted(LogQuery())[0].count == 6
