@@ -105,8 +105,14 @@ class Retention:
 
     def _clear(self, keep: str, before: str, told: Told) -> int:
         wholes = self._store.wholes(keep, before)
-        stretches = self._slots(keep, before) if wholes is None else wholes
-        return sum(self._move(stretch, told) for stretch in stretches)
+        gone = 0
+        for stretch in self._slots(keep, before) if wholes is None else wholes:
+            count = self._move(stretch, told)
+            if count is None:
+                # Records leave oldest first: what counts them knows from the oldest what is gone.
+                break
+            gone += count
+        return gone
 
     def _slots(self, keep: str, before: str) -> Iterator[Stretch]:
         """Return stretches of time, each the oldest there is when it is asked for."""
@@ -114,8 +120,8 @@ class Retention:
             low = oldest[0]["id"]
             yield Stretch(keep, low, min(before, partition_for(keep, low).high_id))
 
-    def _move(self, stretch: Stretch, told: Told) -> int:
-        """Archive a stretch and delete it; return how many records have left the store."""
+    def _move(self, stretch: Stretch, told: Told) -> int | None:
+        """Archive a stretch and delete it; return how many records left, None while it stays."""
         for _ in range(_ROUNDS):
             self._renew()
             earlier = self._archives_of(stretch)
@@ -128,7 +134,7 @@ class Retention:
             if self._remove(stretch, joined.total, archived):
                 return joined.total
             # Late records came while it was archived, or it is in use.
-        return 0
+        return None
 
     def _remove(self, stretch: Stretch, total: int, archived: list[Path]) -> bool:
         self._renew()

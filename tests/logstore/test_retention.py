@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from app.logstore import archive
-from app.logstore.contract import LogQuery, LogStore
+from app.logstore.contract import LogQuery, LogStore, Stretch
 from app.logstore.file_store import FileStore
 from app.logstore.record import KEEPS
 from app.logstore.retention import NotNow, Retention, archive_logs, cutoff, retention_for
@@ -142,6 +142,26 @@ def test_what_was_emptied_by_hand_leaves_no_archive(
     assert retention.run(NOW)["info"] == 0
     assert log_store.wholes("info", cutoff(NOW, 30)) in (None, [])
     assert archive.archives(tmp_path / "logs") == []
+
+
+def test_what_is_in_use_stays_with_all_that_is_younger(
+    log_store: LogStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(log_store, {"info": 60})
+    fill(log_store, {"info": 50, "error": 120})
+    with monkeypatch.context() as patched:
+        # A store that drops whole, where somebody reads the oldest.
+        stretches = [Stretch("info", "", id_floor(NOW - timedelta(days=age)), str(age))
+                     for age in (55, 40)]  # fmt: skip
+        wholes = {"info": stretches}
+        patched.setattr(log_store, "wholes", lambda keep, _before: wholes.get(keep))
+        patched.setattr(log_store, "drop", lambda *_: False)
+        retention = Retention(log_store, tmp_path, DAYS, pause=0)
+        assert retention.run(NOW) == {"debug": 0, "info": 0, "error": 3, "operation": 0}
+    assert len(archived(tmp_path)) == 6
+    assert Retention(log_store, tmp_path, DAYS, pause=0).run(NOW)["info"] == 6
+    assert len(archived(tmp_path)) == 9
+    assert left(log_store) == []
 
 
 def test_a_broken_archive_is_not_believed(
