@@ -128,6 +128,9 @@ class Memory:
     def first_ends(self) -> Any:
         return [(key.level, key.action, key.start + key.step) for key in self.counts]
 
+    def oldest_start(self, step: int) -> int | None:
+        return min((key.start for key in self.counts if key.step == step), default=None)
+
     def next_day(self, second: int) -> int | None:
         days = {key.start for key in self.counts if key.step == DAY and key.start >= second}
         return min(days, default=None)
