@@ -19,8 +19,6 @@ from app.observability.ids import id_floor
 
 # Seconds; each is a whole multiple of the one before.
 STEPS = MINUTE, HOUR, DAY = (60, 3600, 86_400)
-# Days that the finer counts are kept; then the coarser ones answer for that time.
-KEPT_DAYS = {MINUTE: 30, HOUR: 365}
 # By what records are counted; the absent ones under "" and 0.
 FIELDS = ("level", "action", "route", "status_class")
 MAX_POINTS = 3000
@@ -33,13 +31,6 @@ _GAMMA = math.log((1 + ACCURACY) / (1 - ACCURACY))
 _SHORTEST, _LONGEST = 0.001, 1e8  # Milliseconds; nobody tells shorter and longer ones apart.
 # What a chart of about 60 to 100 points can have.
 _CHART_STEPS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
-
-
-def kept_since(step: int, now: datetime) -> datetime:
-    """Return the start of the first day that counts of a step are kept of."""
-    days = KEPT_DAYS.get(step)
-    start = 0 if days is None else max(int(now.timestamp()) // DAY - days, 0) * DAY
-    return datetime.fromtimestamp(start, UTC)
 
 
 class Key(NamedTuple):

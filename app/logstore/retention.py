@@ -20,7 +20,7 @@ from flask import Flask, current_app
 from app.logstore import archive
 from app.logstore.archive import ArchiveBroken, Manifest
 from app.logstore.contract import LogStore, Stretch
-from app.logstore.counts import KEPT_DAYS, kept_since
+from app.logstore.counts import DAY, HOUR, MINUTE
 from app.logstore.partitions import partition_for
 from app.logstore.record import KEEPS
 from app.observability.events import record_event
@@ -88,9 +88,15 @@ class Retention:
         """
         with self._alone():
             archive.tidy(self._folder)
-            for step in KEPT_DAYS:
-                self._store.purge_counts(kept_since(step, now), step)
-            return {keep: self._clear(keep, cutoff(now, self._days[keep]), told) for keep in KEEPS}
+            gone = {keep: self._clear(keep, cutoff(now, self._days[keep]), told) for keep in KEEPS}
+            self._purge_counts(now)
+        return gone
+
+    def _purge_counts(self, now: datetime) -> None:
+        """Let the shorter steps go; the longer the time ago, the longer are a chart's steps."""
+        longest = self._days["operation"]
+        for step, days in ((MINUTE, self._days["info"]), (HOUR, longest), (DAY, 5 * longest)):
+            self._store.purge_counts(now - timedelta(days=days), step)
 
     def _plan(self, keep: str, before: str, told: Told) -> Plan:
         count, size, packer = 0, 0, zlib.compressobj(6)
