@@ -3,6 +3,7 @@
 import gzip
 import heapq
 import io
+import itertools
 import sys
 import zlib
 from collections import Counter
@@ -16,7 +17,7 @@ import orjson
 from app.logstore.contract import Group, LogQuery, Page, StoreUnavailable
 from app.logstore.matching import matches
 from app.logstore.record import EXCEPTION_TEXTS, LogRecord, normalise, time_of, valid_id
-from app.logstore.segments import LONGEST_LINE, identity_of, records_of
+from app.logstore.segments import LONGEST_LINE, digest_of, id_in, records_of
 
 STDIN = "-"
 _GZIP = b"\x1f\x8b"
@@ -117,15 +118,28 @@ class FileStore:
         done = 0
         for path in self._paths:
             with _opened(path) as (file, position):
-                offset, identity = 0, ""
-                for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b"")):
-                    identity = identity or identity_of(line)
+                offset = 0
+                for number, (line, identity) in enumerate(_identified(file)):
                     yield from records_of(line, identity, offset)[0]
                     offset += len(line)
                     if number % _LINES_BETWEEN_REPORTS == 0:
                         self._progress(done + position())
                 done += position()
         self._progress(done)
+
+
+def _identified(file: BinaryIO) -> Iterator[tuple[bytes, str]]:
+    """Yield each line with the identity of its segment, which a later line may tell."""
+    lines = iter(lambda: file.readline(LONGEST_LINE), b"")
+    held, size, identity = [], 0, None
+    for line in lines:
+        held.append(line)
+        size += len(line)
+        if (identity := id_in(line)) or size >= LONGEST_LINE:
+            break
+    identity = identity or digest_of(b"".join(held))
+    for line in itertools.chain(held, lines):
+        yield line, identity
 
 
 @contextmanager

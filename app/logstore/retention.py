@@ -25,7 +25,7 @@ from app.logstore.partitions import partition_for
 from app.logstore.record import KEEPS
 from app.observability.events import record_event
 from app.observability.ids import id_floor, id_time
-from app.observability.log_file import host_id
+from app.observability.log_spool import host_id
 
 _log = logging.getLogger(__name__)
 _PAGE = 1_000

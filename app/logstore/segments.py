@@ -23,6 +23,8 @@ from app.logstore.record import (
 )
 
 CHUNK = 1_048_576
+_FIRST_LOOK = 65_536
+_TAIL = 1_024
 _MAX_LINES = 1_000
 # A "line" longer than any writer's limit is no line; its pieces are kept as fragments.
 LONGEST_LINE = 4 * CHUNK
@@ -55,7 +57,24 @@ class Segment:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         os.close(self._fd)
+
+    def is_named(self, path: Path) -> bool:
+        """Tell whether `path` names this file now."""
+        try:
+            named = path.stat()
+        except OSError:
+            return False
+        mine = os.fstat(self._fd)
+        return (named.st_ino, named.st_dev) == (mine.st_ino, mine.st_dev)
+
+    def before(self, offset: int) -> bytes:
+        """Return the bytes that end at `offset`, which tell whether they were replaced since."""
+        start = max(offset - _TAIL, 0)
+        return os.pread(self._fd, offset - start, start)
 
     @property
     def size(self) -> int:
@@ -67,15 +86,20 @@ class Segment:
         return now.st_ino, now.st_size, now.st_mtime_ns
 
     def identity(self, *, whole: bool = False) -> str | None:
-        """Return the id of the first record, or a digest of the first line when it has none.
+        """Return the id of the first record, or a digest of the first bytes when there is none.
 
-        None while the first line is still being written; `whole` says that it never will be.
+        None while the first record is still to be written; `whole` says that it never will be.
+        Lines that are no record identify nothing: another segment may begin with the same.
         """
-        line, ended = self._line_at(0)
-        line = line[:LONGEST_LINE]
-        if not line or not (ended or whole or len(line) == LONGEST_LINE):
-            return None
-        return identity_of(line)
+        for size in (_FIRST_LOOK, LONGEST_LINE):
+            head = os.pread(self._fd, size, 0)
+            full = len(head) == size
+            for line in head[: len(head) if whole or full else head.rfind(b"\n") + 1].splitlines():
+                if known := id_in(line):
+                    return known
+            if not full:
+                break
+        return digest_of(head) if head and (whole or full) else None
 
     def read(self, offset: int, identity: str, *, whole: bool = False) -> Chunk:
         """Return the records of up to 1 MiB of whole lines; `whole` takes an unended one too."""
@@ -148,12 +172,17 @@ class Fragment:
     text: bytes
 
 
-def identity_of(line: bytes) -> str:
-    """Return what identifies a segment by its first line: a record's id, or else a digest."""
+def id_in(line: bytes) -> str | None:
+    """Return the id of the first record of a line, which is the identity of a segment's first."""
     for piece in split(line):
         if isinstance(piece, Whole) and (known := valid_id(piece.data.get("id"))):
             return known
-    return hashlib.sha256(line).hexdigest()[:32]
+    return None
+
+
+def digest_of(head: bytes) -> str:
+    """Return what identifies a segment that begins so, without a record."""
+    return hashlib.sha256(head[:LONGEST_LINE]).hexdigest()[:32]
 
 
 def records_of(line: bytes, identity: str, offset: int) -> tuple[list[dict[str, Any]], int]:

@@ -1,21 +1,20 @@
 """Carry log lines and outbox rows into the store; runs in one process per LOG_DIR."""
 
+import itertools
 import logging
 import time
-from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from flask import Flask
 from sqlalchemy import Engine
 
 from app.extensions import db
 from app.logstore import outbox
-from app.logstore.contract import Checkpoint, LogStore, StoreUnavailable
+from app.logstore.contract import LogStore
+from app.logstore.progress import Progress
 from app.logstore.segments import Segment
-from app.observability import log_file
+from app.observability import log_spool
 
 _log = logging.getLogger(__name__)
 
@@ -50,18 +49,18 @@ class Shipper:
     ) -> None:
         self._store = store
         self._log_dir = log_dir
+        self._active = log_dir / "app.log"
         self._database = database
         self._backup_count = backup_count
         self._spool_max_bytes = spool_max_bytes
-        self._source = log_file.host_id(log_dir)
-        self._checkpoints: dict[str, Checkpoint] = {}
-        self._next_seq = 1
-        self._in_step = False
+        self._progress = Progress(store, log_spool.host_id(log_dir))
+        # app.log and what was app.log, open until it is read to its end: whoever removes or moves
+        # such a file takes no line with it.
+        self._held: list[Segment] = []
         # Name of a segment that is read to its end -> what it looked like, and its identity.
         self._finished: dict[str, tuple[tuple[int, int, int], str | None]] = {}
-        self._absent: set[str] = set()
-        self._unreadable: set[str] = set()
-        self._counts: Counter[str] = Counter()
+        self._told: set[tuple[str, str | None]] = set()
+        self._torn = 0
 
     def ship_once(self, seconds: float = 5.0) -> int:
         """Ship what there is, for about `seconds` at most; return how many records it handled.
@@ -73,10 +72,11 @@ class Shipper:
             self._get_in_step()
             handled = self._ship_files(stop)
             return handled + self.drain_outbox(stop)
-        except StoreUnavailable:
-            # The transaction may have been committed even so: ask the store what it has.
-            self._in_step = False
+        except Exception:
+            self._progress.lose_step()
             raise
+        finally:
+            self._drop()
 
     def drain_outbox(self, stop: float | None = None) -> int:
         """Store what waits in the outbox, then delete it there; return how many rows."""
@@ -86,7 +86,7 @@ class Shipper:
             rows = outbox.waiting(self._database)
             if not rows:
                 break
-            self._append([record for _, record in rows], outbox.SEGMENT, 0, sealed=False)
+            self._progress.append([record for _, record in rows], outbox.SEGMENT)
             outbox.remove(self._database, (row_id for row_id, _ in rows))
             handled += len(rows)
         return handled
@@ -94,7 +94,7 @@ class Shipper:
     @property
     def shipped_through(self) -> int:
         """Return the number of the last rotated segment that is stored with all before it."""
-        return log_file.shipped_through(self._log_dir)
+        return log_spool.shipped_through(self._log_dir)
 
     @property
     def unshipped_bytes(self) -> int:
@@ -108,88 +108,118 @@ class Shipper:
         return max((datetime.now(UTC) - min(times)).total_seconds(), 0.0) if times else 0.0
 
     @property
-    def dropped_by_reason(self) -> dict[str, int]:
-        """Return what this process saw: lines `torn`, deleted unshipped, refused by the store."""
-        return dict(self._counts + Counter(self._store.refused))
+    def torn(self) -> int:
+        """Return how many fragments of lines this process has stored."""
+        return self._torn
+
+    @property
+    def refused(self) -> int:
+        """Return how many records the store took in no form, and so are lost."""
+        return self._store.refused.get("refused", 0)
 
     @property
     def dropped(self) -> int:
-        """Return how many records were lost; one that is stored encoded is not."""
-        return sum(self.dropped_by_reason.values()) - self._store.refused.get("encoded", 0)
+        """Return how many lines were ever deleted unshipped, for want of room."""
+        return log_spool.dropped_lines(self._log_dir)
 
     def _get_in_step(self) -> None:
-        if self._in_step:
-            return
-        self._store.prepare()
-        known = self._store.checkpoints(self._source)
-        self._checkpoints = {one.segment: one for one in known}
-        self._next_seq = max((one.next_seq for one in known), default=1)
-        self._finished.clear()
-        self._in_step = True
+        if self._progress.get_in_step():
+            self._finished.clear()
 
     def _ship_files(self, stop: float) -> int:
-        handled = 0
-        present: set[str | None] = set()
-        paths = log_file.segments(self._log_dir)
-        for path in paths:
-            count, identity = self._ship_path(path, stop)
+        self._hold_active()
+        rotated = log_spool.rotated(self._active)
+        handled, present = 0, set[str | None]()
+        for path in [*log_spool.copies(self._log_dir), *rotated]:
+            count, identity = self._ship_path(path, stop, copy=path not in rotated)
             handled += count
             present.add(identity)
             if not _before(stop):
                 break
-        else:
-            self._forget_gone(present)
-        self._tidy(paths)
+        for segment in list(self._held):
+            count, identity = self._ship_held(segment, stop)
+            handled += count
+            present.add(identity)
+        if _before(stop):
+            self._progress.forget_gone(present)
+        self._note_shipped(rotated)
         return handled
 
-    def _ship_path(self, path: Path, stop: float) -> tuple[int, str | None]:
-        """Ship one segment; return how many records, and its identity."""
+    def _hold_active(self) -> None:
+        if self._held and self._held[-1].is_named(self._active):
+            return
         try:
-            segment = Segment(path)
+            self._held.append(Segment(self._active))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._tell(self._active, error)
+
+    def _ship_path(self, path: Path, stop: float, *, copy: bool) -> tuple[int, str | None]:
+        """Ship one segment by its name; return how many records, and its identity."""
+        known = self._finished.pop(path.name, None)
+        try:
+            with Segment(path) as segment:
+                now = segment.stamp()
+                if known and known[0] == now:
+                    self._finished[path.name] = known
+                    return 0, known[1]
+                handled, identity, done = self._ship_segment(segment, stop, copy, ends=not copy)
         except FileNotFoundError:
             return 0, None
         except OSError as error:
-            if path.name not in self._unreadable:
-                self._unreadable.add(path.name)
-                _log.warning("A log segment cannot be read", extra={
-                    "details": {"segment": path.name, "reason": error.strerror}
-                })  # fmt: skip
+            self._tell(path, error)
             return 0, None
-        with segment:
-            stamp, identity = self._finished.get(path.name, (None, None))
-            if stamp is not None and stamp == segment.stamp():
-                return 0, identity
-            return self._ship_segment(segment, stop)
+        if done:
+            self._finished[path.name] = (now, identity)
+        return handled, identity
 
-    def _ship_segment(self, segment: Segment, stop: float) -> tuple[int, str | None]:
-        rotated = segment.path.name != "app.log"
+    def _ship_held(self, segment: Segment, stop: float) -> tuple[int, str | None]:
+        """Ship app.log, or what was app.log until somebody gave it another name or none."""
+        ends = not segment.is_named(self._active)
+        try:
+            handled, identity, done = self._ship_segment(segment, stop, False, ends=ends)
+        except OSError as error:
+            self._tell(segment.path, error)
+            return 0, None
+        if done:
+            self._held.remove(segment)
+            segment.close()
+        return handled, identity
+
+    def _ship_segment(
+        self, segment: Segment, stop: float, copy: bool, *, ends: bool
+    ) -> tuple[int, str | None, bool]:
+        """Return how many records, the identity, and whether all is read of what can come.
+
+        `ends` says that no writer opens the segment any more; a copy may still be growing.
+        """
         identity = segment.identity()
-        handled = self._read_on(segment, identity, stop) if identity else 0
-        if not rotated or not _before(stop) or not segment.is_final():
-            return handled, identity
+        handled = self._read_on(segment, identity, stop, copy=copy) if identity else 0
+        if not _before(stop) or not ends or not segment.is_final():
+            return handled, identity, copy and _before(stop)
         # Nobody writes there any more: what came before that was known, and what has no end.
         identity = segment.identity(whole=True)
         if identity:
             handled += self._read_on(segment, identity, stop, final=True)
-        known = self._checkpoints.get(identity or "")
-        if not identity or (known and known.sealed):
-            self._finished[segment.path.name] = (segment.stamp(), identity)
-        return handled, identity
+        return handled, identity, not identity or self._progress.is_sealed(identity)
 
-    def _read_on(self, segment: Segment, identity: str, stop: float, *, final: bool = False) -> int:
+    def _read_on(
+        self, segment: Segment, identity: str, stop: float,
+        *, final: bool = False, copy: bool = False,
+    ) -> int:  # fmt: skip
         """Ship from the checkpoint to the end; at the end of a final segment, seal it."""
-        known = self._checkpoints.get(identity)
-        # A file that shrank begins anew; what it had is known by its ids.
-        offset = known.offset if known and known.offset <= segment.size else 0
+        offset = self._progress.start(segment, identity, copy=copy)
         handled = 0
         while True:
             chunk = segment.read(offset, identity, whole=final)
             if chunk.end == offset:
-                if final and not (known and known.sealed and known.offset == offset):
-                    self._append([], identity, offset, sealed=True)
+                if final and not self._progress.is_sealed(identity, offset):
+                    self._progress.append([], identity, offset, sealed=True)
                 break
-            self._append(chunk.records, identity, chunk.end, sealed=False)
-            self._counts["torn"] += chunk.torn
+            self._progress.append(chunk.records, identity, chunk.end)
+            self._progress.has_read(segment, identity, chunk.end)
+            self._torn += chunk.torn
             handled += len(chunk.records)
             offset = chunk.end
             # However little time there is, each pass gets on.
@@ -197,54 +227,63 @@ class Shipper:
                 break
         return handled
 
-    def _append(
-        self, records: list[dict[str, Any]], segment: str, offset: int, *, sealed: bool
-    ) -> None:
-        checkpoint = Checkpoint(self._source, segment, offset, sealed, self._next_seq)
-        self._store.append(records, checkpoint)
-        self._next_seq += len(records)
-        self._checkpoints[segment] = replace(checkpoint, next_seq=self._next_seq)
+    def _note_shipped(self, rotated: list[Path]) -> None:
+        """Note how far all is stored, and delete the oldest of that."""
+        stored = itertools.takewhile(lambda path: path.name in self._finished, rotated)
+        through = max(map(log_spool.segment_number, stored), default=0)
+        try:
+            if through > self.shipped_through:
+                log_spool.mark_shipped(self._log_dir, through, self._progress.source)
+        except OSError as error:
+            # On a full disk there is no room for the note, and deleting makes some.
+            self._tell(self._active, error)
+        try:
+            log_spool.prune(self._active, self._backup_count, through)
+        except OSError as error:
+            self._tell(self._active, error)
 
-    def _tidy(self, paths: list[Path]) -> None:
-        """Note how far everything is shipped, and delete the oldest of that."""
-        through = 0
-        rotated = [path for path in paths if path.name != "app.log"]
-        for path in rotated:
-            if path.name not in self._finished:
-                break
-            through = log_file.segment_number(path)
-        if through > self.shipped_through:
-            log_file.mark_shipped(self._log_dir, through)
-        if len(rotated) > self._backup_count:
-            active = self._log_dir / "app.log"
-            lost = log_file.prune(active, self._backup_count, self._spool_max_bytes)
-            if lost:
-                self._counts["spool_full"] += lost
-                _log.error("Log lines were deleted unshipped", extra={"details": {"lines": lost}})
+    def _drop(self) -> None:
+        """Delete the oldest of what is not stored when it is too much."""
+        try:
+            lost = log_spool.drop(
+                self._active, self.shipped_through, self._spool_max_bytes, self._stored_of
+            )
+        except OSError as error:
+            self._tell(self._active, error)
+            return
+        if lost:
+            # What is counted as lost may not come later, and its room is needed.
+            for segment in [one for one in self._held if not one.is_named(self._active)]:
+                self._held.remove(segment)
+                segment.close()
+            _log.error("Log lines were deleted unshipped", extra={"details": {"lines": lost}})
 
-    def _forget_gone(self, present: set[str | None]) -> None:
-        absent = set(self._checkpoints) - present - {outbox.SEGMENT}
-        # A file that is being renamed is not seen for a moment.
-        for segment in absent & self._absent:
-            self._store.forget(self._source, segment)
-            del self._checkpoints[segment]
-        self._absent = absent
+    def _stored_of(self, path: Path) -> int:
+        with Segment(path) as segment:
+            return self._progress.start(segment, segment.identity(whole=True))
+
+    def _tell(self, path: Path, error: OSError) -> None:
+        """Say once that a file makes trouble; the others are shipped all the same."""
+        if (trouble := (path.name, error.strerror)) not in self._told:
+            self._told.add(trouble)
+            _log.warning("A log segment cannot be read or deleted", extra={
+                "details": {"segment": path.name, "reason": error.strerror}
+            })  # fmt: skip
 
     def _unshipped(self) -> list[tuple[datetime | None, int]]:
         """Return, for each segment with unshipped bytes, the time of the first and how many."""
         through = self.shipped_through
         found = []
-        for path in log_file.segments(self._log_dir):
-            rotated = path.name != "app.log"
-            if rotated and log_file.segment_number(path) <= through:
+        for path in log_spool.segments(self._log_dir):
+            rotated = path != self._active
+            if rotated and log_spool.segment_number(path) <= through:
                 continue
             try:
                 segment = Segment(path)
             except OSError:
                 continue
             with segment:
-                known = self._checkpoints.get(segment.identity(whole=rotated) or "")
-                offset = known.offset if known and known.offset <= segment.size else 0
+                offset = self._progress.start(segment, segment.identity(whole=rotated))
                 if segment.size > offset:
                     found.append((segment.first_time(offset), segment.size - offset))
         return found

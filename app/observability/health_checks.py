@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from flask import Flask
 from sqlalchemy import Engine, text
@@ -16,6 +16,7 @@ from sqlalchemy import Engine, text
 from app.extensions import db
 from app.observability.background import Call, Calls
 from app.observability.disk import free_ratio
+from app.observability.measured_metrics import dropped_records
 
 log = logging.getLogger(__name__)
 
@@ -102,11 +103,16 @@ def make_checks(app: Flask) -> HealthChecks:
         engine = db.engine
     started = datetime.now(UTC)
 
-    def log_pipeline() -> Result:
-        read: Callable[[], Any] = app.extensions.get("runner_status", lambda: None)
-        return check_log_pipeline(read(), app.config["SCHEDULER_ENABLED"], started)
-
     folders = [Path(app.config[name]) for name in ("UPLOAD_FOLDER", "LOG_DIR")]
+
+    def log_pipeline() -> Result:
+        status = app.extensions.get("runner_status", lambda: None)()
+        result = check_log_pipeline(status, app.config["SCHEDULER_ENABLED"], started)
+        if not is_writable(folders[1]):
+            result = Result(WARNING, "The log files cannot be written; lines go to stderr.")
+        lost = dropped_records(folders[1], status)
+        return replace(result, detail=f"{result.detail} Records lost: {lost}.") if lost else result
+
     return HealthChecks(
         {
             "database": lambda: check_database(engine),
@@ -128,11 +134,24 @@ def check_database(engine: Engine) -> Result:
 
 def check_uploads(folder: Path) -> Result:
     """Write to the upload folder; leaves no file behind."""
+    _write_to(folder)
+    return Result(HEALTHY, "Can be written.")
+
+
+def is_writable(folder: Path) -> bool:
+    """Tell whether a file in a folder can be written now."""
+    try:
+        _write_to(folder)
+    except OSError:
+        return False
+    return True
+
+
+def _write_to(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(b"x")
         file.flush()
-    return Result(HEALTHY, "Can be written.")
 
 
 def check_disk_space(folders: list[Path], warning_percent: float) -> Result:

@@ -8,14 +8,16 @@ will ever append to it again. Rotation is one atomic rename under a lock.
 import contextlib
 import fcntl
 import os
-import re
 import threading
-import uuid
 import weakref
 from collections.abc import Callable
 from pathlib import Path
 from time import sleep
 
+from app.observability.log_spool import last_number
+
+# For a file that is removed at each try, or a file system that counts no names.
+_ATTEMPTS = 3
 _open_files: "weakref.WeakSet[AppendOnlyFile]" = weakref.WeakSet()
 
 
@@ -51,10 +53,15 @@ class AppendOnlyFile:
     def write(self, line: bytes) -> None:
         """Append `line`, which ends with its only line feed."""
         with self._lock:
-            fd = self._current()
-            if not self._append(fd, line) and not self._append(fd, line):
-                raise OSError(f"{self.path}: only a part of the line could be written")
-            if self._may_create and os.fstat(fd).st_size >= self._max_bytes:
+            for _ in range(_ATTEMPTS):
+                fd = self._current()
+                if not self._append(fd, line) and not self._append(fd, line):
+                    raise OSError(f"{self.path}: only a part of the line could be written")
+                now = os.fstat(fd)
+                # Without a name it was removed since we looked, and this line perhaps with it.
+                if now.st_nlink:
+                    break
+            if self._may_create and now.st_size >= self._max_bytes:
                 try:
                     self._rotate(fd)
                 except OSError as error:
@@ -77,22 +84,19 @@ class AppendOnlyFile:
             written = os.write(fd, payload)
         finally:
             self._torn = 0 < written < len(payload) or (self._torn and not written)
-        return written == len(payload)
+        # What lacks only its line feed is whole for every reader.
+        return written >= len(payload) - 1
 
     def _current(self) -> int:
         """Return a descriptor of the file that `path` names now, under a shared lock."""
         while True:
             if self._fd is None:
                 self._fd = self._open()
-                fcntl.flock(self._fd, fcntl.LOCK_SH)
-            try:
-                named = self.path.stat()
-            except FileNotFoundError:
-                self.close()
-                self._torn = False
-                continue
-            mine = os.fstat(self._fd)
-            if (named.st_ino, named.st_dev) == (mine.st_ino, mine.st_dev):
+                # Refused only while the runner seals what has just been rotated away; a runner
+                # that is stopped at that moment must hold nobody up.
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(self._fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            if _is_named(self._fd, self.path):
                 return self._fd
             # Rotated away by another process: what was written there is safe there.
             self.close()
@@ -118,10 +122,10 @@ class AppendOnlyFile:
         try:
             # Whoever holds the lock is rotating; a process stopped with it stops nobody.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if self.path.stat().st_ino != os.fstat(fd).st_ino:
+            # Neither lock nor file may have been removed, or rotated, before we had the lock.
+            if not _is_named(lock, lock_path) or not _is_named(fd, self.path):
                 return
-            names = map(segment_number, rotated(self.path))
-            number = 1 + max(_kept_number(lock), shipped_through(self.path.parent), *names)
+            number = 1 + last_number(self.path, _kept_number(lock))
             # The number is kept first: it may be skipped, but never given twice.
             os.pwrite(lock, b"%012d" % number, 0)
             self.path.rename(f"{self.path}.{number:06d}")
@@ -152,91 +156,11 @@ def _kept_number(lock: int) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def rotated(path: Path) -> list[Path]:
-    """Return the rotated segments of a log file, oldest first."""
-    pattern = re.compile(re.escape(path.name) + r"\.(\d{6,})$")
+def _is_named(fd: int, path: Path) -> bool:
+    """Tell whether `path` names the open file."""
     try:
-        found = [one for one in path.parent.iterdir() if pattern.match(one.name)]
+        named = path.stat()
     except FileNotFoundError:
-        return []
-    return sorted(found, key=segment_number)
-
-
-def segment_number(path: Path) -> int:
-    """Return the number in the name of a rotated segment."""
-    return int(path.suffix[1:])
-
-
-def segments(log_dir: Path) -> list[Path]:
-    """Return all segments of the application's log, oldest first, the active one last."""
-    active = log_dir / "app.log"
-    return [*rotated(active), *([active] if active.exists() else [])]
-
-
-def host_id(log_dir: Path) -> str:
-    """Return the identity of this LOG_DIR, made at first use; container names change, it stays."""
-    path = log_dir / ".host-id"
-    if not path.exists():
-        log_dir.mkdir(parents=True, exist_ok=True)
-        draft = log_dir / f".host-id.{os.getpid()}"
-        draft.write_text(str(uuid.uuid4()))
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-        draft.unlink()
-    return path.read_text().strip()
-
-
-def mark_shipped(log_dir: Path, number: int) -> None:
-    """Note that every segment up to `number` is in the store, so that it may be pruned."""
-    draft = log_dir / f".shipped.{os.getpid()}"
-    draft.write_text(str(number))
-    draft.replace(log_dir / ".shipped")
-
-
-def shipped_through(log_dir: Path) -> int:
-    """Return the number of the last segment that is in the store with all before it."""
-    try:
-        return int((log_dir / ".shipped").read_text())
-    except (FileNotFoundError, ValueError):
-        return 0
-
-
-def prune(path: Path, keep: int, spool_max_bytes: int | None = None) -> int:
-    """Delete what is too much of the rotated segments; return how many lines were never shipped.
-
-    The newest `keep` stay. Older ones stay too while the store does not have them, up to
-    `spool_max_bytes` in all; None means that this file is not shipped.
-    """
-    found = rotated(path)
-    shipped = shipped_through(path.parent) if spool_max_bytes is not None else None
-    waiting = [one for one in found if shipped is not None and segment_number(one) > shipped]
-    for segment in found[: max(len(found) - keep, 0)]:
-        if segment not in waiting:
-            segment.unlink(missing_ok=True)
-    lost = 0
-    sizes = {segment: _size(segment) for segment in waiting}
-    for segment in waiting:
-        if sum(sizes.values()) <= (spool_max_bytes or 0):
-            break
-        lines = _lines(segment)
-        del sizes[segment]
-        # Of two processes that prune at once only the one that deletes counts.
-        with contextlib.suppress(FileNotFoundError):
-            segment.unlink()
-            lost += lines
-    return lost
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _lines(path: Path) -> int:
-    try:
-        with path.open("rb") as file:
-            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-    except FileNotFoundError:
-        return 0
+        return False
+    mine = os.fstat(fd)
+    return (named.st_ino, named.st_dev) == (mine.st_ino, mine.st_dev)

@@ -34,7 +34,7 @@ _SAFE = frozenset({
     "action", "request_id", "parent_request_id", "user_id", "method", "route", "remote_addr",
     "target_type", "outcome",
 })  # fmt: skip
-_KNOWN = log_context.RESERVED | {*_TEXTS, *_NUMBERS, "id", "details", "rendered_line"}
+_KNOWN = log_context.RESERVED | {*_TEXTS, *_NUMBERS, "id", "details", "rendered_line", "in_outbox"}
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 # Line ends of other standards that JSON leaves as they are.
 _OTHER_LINE_ENDS = (

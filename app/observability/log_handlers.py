@@ -8,8 +8,9 @@ from prometheus_client import Counter
 
 from app.observability import metrics
 from app.observability.log_context import ContextFilter
-from app.observability.log_file import AppendOnlyFile, prune
+from app.observability.log_file import AppendOnlyFile
 from app.observability.log_formatters import JSONFormatter
+from app.observability.log_spool import drop, prune, shipped_through
 
 
 class LogFilesHandler(logging.Handler):
@@ -65,9 +66,12 @@ class LogFilesHandler(logging.Handler):
         super().close()
 
     def _prune_everything(self) -> None:
-        lost = prune(self.everything.path, self._backup_count, self._spool_max_bytes)
+        path = self.everything.path
+        shipped = shipped_through(path.parent)
+        prune(path, self._backup_count, shipped)
+        # The runner does this first, if there is one: it knows better what is not stored yet.
+        lost = drop(path, shipped, self._spool_max_bytes * 11 // 10)
         if lost:
-            _count(metrics.log_records_dropped_total, "spool_full", lost)
             _say(f"{lost} log lines were never stored and had to go: LOG_SPOOL_MAX_BYTES reached\n")
 
     def _prune_errors(self) -> None:
@@ -82,14 +86,15 @@ class LogFilesHandler(logging.Handler):
 
 def _report_loss(record: logging.LogRecord, line: str, error: Exception) -> None:
     reason = "write_failed" if isinstance(error, OSError) else "format_failed"
-    _count(metrics.log_records_dropped_total, reason)
+    if not getattr(record, "in_outbox", False):
+        _count(metrics.log_records_dropped_total, reason)
     # The unformatted record may hold secrets: without a line only its origin is named.
     _say(line or f"a {record.levelname} record of {record.name} could not be formatted\n")
 
 
-def _count(counter: Counter, label: str, amount: int = 1) -> None:
+def _count(counter: Counter, label: str) -> None:
     try:
-        counter.labels(label).inc(amount)
+        counter.labels(label).inc()
     except Exception as error:  # noqa: BLE001 - a full disk stops the counters too
         _say(f"a log record could not be counted ({type(error).__name__})\n")
 

@@ -10,9 +10,12 @@ from typing import Any, Protocol
 import psutil
 from flask import Flask
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from app.observability.background import Calls
 from app.observability.disk import free_ratio
+from app.observability.log_spool import dropped_lines
+from app.observability.metrics import REGISTRY
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +31,12 @@ class Measured:
         self._failing: set[str] = set()
 
     def collect(self) -> Iterator[Metric]:
+        log_dir = Path(self._app.config["LOG_DIR"])
         parts: dict[str, Callable[[], Iterable[Metric]]] = {
             "disk": lambda: disk_metrics(self._app.config),
             "process": process_metrics,
             "runner": lambda: runner_metrics(self._ask("runner_status")),
+            "spool": lambda: dropped_metrics("spool_full", dropped_lines(log_dir)),
             "alerts": lambda: alert_metrics(self._ask_in_time("alert_states")),
         }
         for name, part in parts.items():
@@ -104,6 +109,10 @@ class RunnerState(Protocol):
     def seen_at(self) -> datetime: ...
     @property
     def lag_seconds(self) -> float | None: ...
+    @property
+    def refused(self) -> int: ...
+    @property
+    def torn(self) -> int: ...
 
 
 def runner_metrics(status: RunnerState | None) -> Iterator[Metric]:
@@ -120,6 +129,31 @@ def runner_metrics(status: RunnerState | None) -> Iterator[Metric]:
             "Age of the oldest log record that is not stored yet.",
             value=status.lag_seconds,
         )
+    yield CounterMetricFamily(
+        "log_lines_torn", "Fragments of lines, left by a kill or a full disk.", value=status.torn
+    )
+    yield from dropped_metrics("refused", status.refused)
+
+
+def dropped_metrics(reason: str, count: int) -> Iterator[Metric]:
+    """Yield what was lost behind the files; what could not be written is counted where it is."""
+    family = CounterMetricFamily(
+        "log_records_dropped", "Records lost on the way.", labels=["reason"]
+    )
+    family.add_metric([reason], count)
+    yield family
+
+
+def dropped_records(log_dir: Path, status: RunnerState | None) -> int:
+    """Return how many records all processes of this server, and its runner, have lost."""
+    counted = MultiProcessCollector(None) if several_workers() else REGISTRY  # type: ignore[no-untyped-call]
+    written = (
+        sample.value
+        for family in counted.collect()
+        for sample in family.samples
+        if sample.name == "log_records_dropped_total"
+    )
+    return int(sum(written)) + dropped_lines(log_dir) + (status.refused if status else 0)
 
 
 def alert_metrics(states: Mapping[str, bool] | None) -> Iterator[Metric]:

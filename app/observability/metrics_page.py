@@ -64,15 +64,19 @@ def _sources(app: Flask) -> list[Source]:
 
 
 class _Union:
-    """All metrics of several sources; of those with one name the first."""
+    """All metrics of several sources; of samples with one name and labels the first."""
 
     def __init__(self, sources: Iterable[Source]) -> None:
         self._sources = sources
 
     def collect(self) -> Iterator[Metric]:
-        seen: set[str] = set()
+        found: dict[str, Metric] = {}
         for source in self._sources:
             for metric in source.collect():
-                if metric.name not in seen:
-                    seen.add(metric.name)
-                    yield metric
+                known = found.setdefault(metric.name, metric)
+                if known is not metric:
+                    shown = [(one.name, one.labels) for one in known.samples]
+                    known.samples += [
+                        one for one in metric.samples if (one.name, one.labels) not in shown
+                    ]
+        yield from found.values()

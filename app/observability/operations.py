@@ -80,6 +80,8 @@ def _commit(operations: list[Operation]) -> list[tuple[Operation, logging.LogRec
     formatter = _formatter()
     for record in records:
         line = formatter.format(record)
+        # A line that cannot be written later is then not lost.
+        record.in_outbox = True
         db.session.add(OutboxRecord(id=vars(record)["id"], record=line))
     db.session.commit()
     return list(zip(operations, records, strict=True))

@@ -126,5 +126,7 @@ class Runner:
             shipped_through=self._shipper.shipped_through,
             store_error=self._trouble,
             dropped=self._shipper.dropped,
+            refused=self._shipper.refused,
+            torn=self._shipper.torn,
             jobs=self._ran,
         )

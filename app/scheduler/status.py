@@ -17,8 +17,9 @@ class RunnerStatus:
     """Tell who the runner is, when it was last seen and how far it is behind.
 
     `shipped_through` is the number of the last segment that is in the store with all before
-    it. `dropped` counts records lost before they could be stored. `jobs` maps a job's name to
-    its last run: `started_at`, `duration_ms`, `ok` and `request_id`.
+    it. `dropped` counts lines deleted unshipped since LOG_DIR was made; since the runner began,
+    `refused` counts records that the store took in no form and `torn` fragments of lines. `jobs`
+    maps a job's name to its last run: `started_at`, `duration_ms`, `ok` and `request_id`.
     """
 
     pid: int
@@ -29,6 +30,8 @@ class RunnerStatus:
     shipped_through: int = 0
     store_error: str | None = None
     dropped: int = 0
+    refused: int = 0
+    torn: int = 0
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property

@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-from app.observability.log_file import rotated
+from app.observability.log_spool import rotated
 from tests.helpers import ROOT, wait_for
 
 WRITERS, LINES, MAX_BYTES = 4, 1500, 8192

@@ -85,7 +85,7 @@ def put(
 
 
 def line(record: dict[str, Any]) -> bytes:
-    return json.dumps(record, ensure_ascii=False).encode() + b"\n"
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def write_lines(path: Path, *records: dict[str, Any]) -> None:

@@ -14,8 +14,8 @@ from app.logstore.contract import LogQuery, LogStore, Stretch
 from app.logstore.file_store import FileStore
 from app.logstore.record import KEEPS
 from app.logstore.retention import NotNow, Retention, archive_logs, cutoff, retention_for
-from app.observability import log_file
 from app.observability.ids import id_floor
+from app.observability.log_spool import host_id
 from tests.helpers import log_lines
 from tests.logstore.stores import put, sample
 
@@ -200,7 +200,7 @@ def test_counts_outlive_their_records_and_get_coarser(log_store: LogStore, tmp_p
 def test_one_host_at_a_time_and_one_process_on_a_host(log_store: LogStore, tmp_path: Path) -> None:
     fill(log_store, {"info": 60})
     one, other = (Retention(log_store, tmp_path / name, DAYS, pause=0) for name in ("a", "b"))
-    assert log_store.lease("archive", log_file.host_id(tmp_path / "a"), 60)
+    assert log_store.lease("archive", host_id(tmp_path / "a"), 60)
     with pytest.raises(NotNow, match="host"):
         other.run(NOW)
     with one._alone(), pytest.raises(NotNow, match="process"):
@@ -216,7 +216,7 @@ def test_a_run_that_lost_its_lease_deletes_nothing_more(
     fill(log_store, {"info": 60})
 
     def lose(*_: Any) -> None:
-        log_store.lease("archive", log_file.host_id(tmp_path), 0)
+        log_store.lease("archive", host_id(tmp_path), 0)
         assert log_store.lease("archive", "another", 60)
         retention._renewed = -1e9
 

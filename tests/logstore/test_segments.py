@@ -48,14 +48,25 @@ def test_a_segment_without_a_whole_line_is_not_known_yet(tmp_path: Path, content
         assert (segment.identity(whole=True) is None) is (content == b"")
 
 
-def test_a_segment_whose_first_line_is_no_record_is_known_by_its_bytes(tmp_path: Path) -> None:
+def test_a_segment_without_any_record_is_known_by_its_bytes_in_the_end(
+    tmp_path: Path,
+) -> None:
     identities = set()
-    for content in (b"hello\n", b"hello\nworld\n", b"other\n"):
+    for content in (b"hello\n", b"hello\nworld\n", b"\n"):
         (tmp_path / "app.log").write_bytes(content)
         with Segment(tmp_path / "app.log") as segment:
-            identities.add(segment.identity())
-    assert len(identities) == 2
+            assert segment.identity() is None
+            identities.add(segment.identity(whole=True))
+    assert len(identities) == 3
     assert None not in identities
+
+
+def test_lines_that_many_segments_begin_with_identify_none(tmp_path: Path) -> None:
+    first, second = sample(), sample()
+    for name, record in (("a", first), ("b", second)):
+        (tmp_path / name).write_bytes(b"\nbanner\n" + line(record)[:40] + line(record))
+        with Segment(tmp_path / name) as segment:
+            assert segment.identity() == record["id"]
 
 
 def test_only_whole_lines_are_read_and_reading_goes_on_behind_them(tmp_path: Path) -> None:

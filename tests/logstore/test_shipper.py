@@ -1,5 +1,6 @@
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from app.logstore.contract import Checkpoint, LogQuery, StoreUnavailable
 from app.logstore.shipper import Shipper, shipper_for
 from app.logstore.sql_store import SqlStore
 from app.models.outbox import OutboxRecord
-from app.observability import log_file
+from app.observability import log_spool
 from tests.logstore.stores import count, line, open_engine, sample, stored, write_lines
 
 
@@ -136,7 +137,7 @@ def test_a_segment_that_a_writer_still_holds_stays_open(sqlite: Engine, log_dir:
     assert shipper.ship_once() == 2
     assert shipper.shipped_through == 1
     assert stored(sqlite) == ["a", "b", "late", "Torn log line"]
-    assert (shipper.dropped_by_reason, shipper.dropped) == ({"torn": 1}, 1)
+    assert (shipper.torn, shipper.dropped, shipper.refused) == (1, 0, 0)
 
 
 def test_shipped_segments_stay_for_grep_and_older_ones_go(sqlite: Engine, log_dir: Path) -> None:
@@ -146,14 +147,14 @@ def test_shipped_segments_stay_for_grep_and_older_ones_go(sqlite: Engine, log_di
         write_lines(log_dir / "app.log", *messages(str(number)))
         rotate(log_dir, number)
     shipper.ship_once()
-    assert [path.name for path in log_file.segments(log_dir)] == [
+    assert [path.name for path in log_spool.segments(log_dir)] == [
         "app.log.000004",
         "app.log.000005",
     ]
     assert stored(sqlite) == ["1", "2", "3", "4", "5"]
     for _ in range(3):
         shipper.ship_once()
-    left = store.checkpoints(log_file.host_id(log_dir))
+    left = store.checkpoints(log_spool.host_id(log_dir))
     assert len(left) == 2
     assert all(one.sealed for one in left)
 
@@ -161,18 +162,22 @@ def test_shipped_segments_stay_for_grep_and_older_ones_go(sqlite: Engine, log_di
 def test_unshipped_segments_stay_up_to_the_limit_and_what_goes_is_counted(
     sqlite: Engine, log_dir: Path
 ) -> None:
-    held = []
+    store = Flaky(sqlite)
+    shipper = Shipper(store, log_dir, backup_count=1, spool_max_bytes=1_000_000)
+    write_lines(log_dir / "app.log", *messages("stored"))
+    shipper.ship_once()
+    store.failing = "before"
     for number in range(1, 6):
         write_lines(log_dir / "app.log", *messages("x" * 300_000, str(number)))
-        path = rotate(log_dir, number)
-        held.append(path.open("rb"))
-        fcntl.flock(held[-1], fcntl.LOCK_SH)
-    shipper = Shipper(SqlStore(sqlite), log_dir, backup_count=1, spool_max_bytes=1_000_000)
+        rotate(log_dir, number)
+    with pytest.raises(StoreUnavailable):
+        shipper.ship_once()
+    assert [path.name[-1] for path in log_spool.segments(log_dir)] == ["3", "4", "5"]
+    # Of the first segment a line was stored, and is not lost.
+    assert shipper.dropped == 4
+    store.failing = None
     shipper.ship_once()
-    assert [path.name[-1] for path in log_file.segments(log_dir)] == ["3", "4", "5"]
-    assert shipper.dropped_by_reason == {"spool_full": 4}
-    for file in held:
-        file.close()
+    assert [one for one in stored(sqlite) if len(one) < 10] == ["stored", "3", "4", "5"]
 
 
 @pytest.mark.parametrize("kept", [0, 1])
@@ -187,6 +192,102 @@ def test_a_log_that_is_truncated_in_place_is_read_anew(
     write_lines(log_dir / "app.log", *old[:kept], *new)
     shipper.ship_once()
     assert stored(sqlite) == ["a", "b" * 50, "c"]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_log_that_was_cut_and_has_grown_beyond_the_old_place_is_read_anew(
+    sqlite: Engine, log_dir: Path, restart: bool
+) -> None:
+    shipper = Shipper(SqlStore(sqlite), log_dir)
+    old = messages("a", "b", "c")
+    write_lines(log_dir / "app.log", *old)
+    shipper.ship_once()
+    os.truncate(log_dir / "app.log", len(line(old[0])) + (20 if restart else 0))
+    write_lines(log_dir / "app.log", *messages("d", "e", "f"))
+    if restart:
+        # A new runner knows only that a line should end where it is to go on.
+        shipper = Shipper(SqlStore(sqlite), log_dir)
+    shipper.ship_once()
+    assert [one for one in stored(sqlite) if len(one) == 1] == ["a", "b", "c", "d", "e", "f"]
+
+
+def test_what_logrotate_copied_before_it_truncated_is_read_on_from_the_copy(
+    sqlite: Engine, log_dir: Path
+) -> None:
+    shipper = Shipper(SqlStore(sqlite), log_dir, sqlite)
+    active, copy = log_dir / "app.log", log_dir / "app.log.1"
+    write_lines(active, *messages("a", "b"))
+    shipper.ship_once()
+    write_lines(active, *messages("c", "d"))
+    # Half of it is copied when the shipper looks.
+    copy.write_bytes(active.read_bytes()[:-50])
+    shipper.ship_once()
+    write_lines(active, *messages("e"))
+    copy.write_bytes(active.read_bytes())
+    os.truncate(active, 0)
+    write_lines(active, *messages("f"))
+    assert shipper.ship_once() == 2
+    assert shipper.ship_once() == 0
+    assert stored(sqlite) == ["a", "b", "c", "d", "e", "f"]
+    assert (shipper.torn, copy.exists()) == (0, True)
+
+
+@pytest.mark.parametrize("how", ["removed", "moved away"])
+def test_a_log_that_loses_its_name_under_load_is_read_to_its_end(
+    sqlite: Engine, log_dir: Path, tmp_path: Path, how: str
+) -> None:
+    shipper = Shipper(SqlStore(sqlite), log_dir)
+    write_lines(log_dir / "app.log", *messages("a"))
+    shipper.ship_once()
+    with (log_dir / "app.log").open("ab", buffering=0) as writer:
+        fcntl.flock(writer, fcntl.LOCK_SH)
+        writer.write(line(sample(message="b")))
+        if how == "removed":
+            shutil.rmtree(log_dir)
+        else:
+            log_dir.rename(tmp_path / "elsewhere")
+        shipper.ship_once()
+        # A writer that has looked at the name already writes there once more.
+        writer.write(line(sample(message="c")))
+        write_lines(log_dir / "app.log", *messages("d"))
+        shipper.ship_once()
+    shipper.ship_once()
+    assert stored(sqlite) == ["a", "b", "c", "d"]
+    assert len(shipper._held) == 1
+
+
+def test_a_number_that_is_given_again_in_a_new_folder_is_not_taken_for_the_old_one(
+    sqlite: Engine, log_dir: Path
+) -> None:
+    shipper = Shipper(SqlStore(sqlite), log_dir, backup_count=0)
+    write_lines(log_dir / "app.log", *messages("a"))
+    with rotate(log_dir, 1).open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        shipper.ship_once()
+    shipper.ship_once()
+    shutil.rmtree(log_dir)
+    write_lines(log_dir / "app.log", *messages("b"))
+    # A writer that sleeps may write here still.
+    with rotate(log_dir, 1).open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        shipper.ship_once()
+        assert len(log_spool.segments(log_dir)) == 1
+
+
+def test_a_folder_that_takes_no_note_stops_neither_the_outbox_nor_the_deleting(
+    sqlite: Engine, log_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    shipper = Shipper(SqlStore(sqlite), log_dir, sqlite, backup_count=0)
+    write_lines(log_dir / "app.log", *messages("line"))
+    rotate(log_dir, 1)
+    add_to_outbox(sqlite, *messages("row"))
+    monkeypatch.setattr(log_spool, "mark_shipped", full)
+    shipper.ship_once()
+    assert stored(sqlite) == ["line", "row"]
+    assert log_spool.segments(log_dir) == []
 
 
 def test_an_inode_that_is_used_again_skips_nothing(sqlite: Engine, log_dir: Path) -> None:
@@ -290,7 +391,7 @@ def test_lag_and_rest_tell_what_is_not_shipped_yet(sqlite: Engine, log_dir: Path
     rotate(log_dir, 1)
     write_lines(log_dir / "app.log", sample())
     assert 90 <= shipper.lag_seconds < 120
-    assert shipper.unshipped_bytes == sum(p.stat().st_size for p in log_file.segments(log_dir))
+    assert shipper.unshipped_bytes == sum(p.stat().st_size for p in log_spool.segments(log_dir))
     shipper.ship_once()
     assert (shipper.lag_seconds, shipper.unshipped_bytes) == (0, 0)
     with (log_dir / "app.log").open("ab") as file:

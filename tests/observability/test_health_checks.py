@@ -1,3 +1,4 @@
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -35,6 +36,8 @@ class Runner:
     seen_at: datetime
     lag_seconds: float | None = 0.2
     store_error: str | None = None
+    refused: int = 0
+    torn: int = 0
 
 
 def fine() -> Result:
@@ -186,3 +189,19 @@ def test_what_a_store_says_about_itself_is_not_shown() -> None:
 def test_an_app_has_the_checks_of_the_design(make_app: Callable[..., Flask]) -> None:
     results = make_checks(make_app()).run()
     assert set(results) == {"database", "uploads", "disk_space", "log_pipeline"}
+
+
+def test_lost_records_and_a_folder_that_takes_none_are_told(
+    make_app: Callable[..., Flask], tmp_path: Path
+) -> None:
+    app = make_app()
+    (tmp_path / "logs").mkdir(exist_ok=True)
+    (tmp_path / "logs/.dropped").write_text(f"{3:012d} {40:018d}")
+    told = make_checks(app).run("log_pipeline")["log_pipeline"]
+    lost = int(told.detail.partition("Records lost: ")[2].rstrip("."))
+    # What other tests of this process could not write is counted as well.
+    assert (told.status, lost >= 40) == (HEALTHY, True)
+    shutil.rmtree(tmp_path / "logs")
+    (tmp_path / "logs").touch()
+    told = make_checks(app).run("log_pipeline")["log_pipeline"]
+    assert (told.status, told.detail[:33]) == (WARNING, "The log files cannot be written; ")

@@ -4,21 +4,19 @@ import resource
 import shutil
 import signal
 import threading
-import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.observability.log_file import (
-    AppendOnlyFile,
+from app.observability.log_file import AppendOnlyFile
+from app.observability.log_spool import (
+    drop,
     host_id,
     mark_shipped,
-    prune,
     rotated,
     segment_number,
     segments,
-    shipped_through,
 )
 
 LINE = b"x" * 99 + b"\n"
@@ -84,10 +82,15 @@ def test_a_number_is_never_given_twice(path: Path) -> None:
     file.write(LINE)
     assert [segment_number(one) for one in rotated(path)] == [2]
     # Not even when the counter is gone: what is shipped may be deleted.
-    mark_shipped(path.parent, 40)
+    mark_shipped(path.parent, 40, host_id(path.parent))
     (path.parent / ".app.log.lock").unlink()
     file.write(LINE)
     assert [segment_number(one) for one in rotated(path)] == [2, 41]
+    drop(path, 0, 0)
+    (path.parent / ".app.log.lock").unlink()
+    (path.parent / ".shipped").unlink()
+    file.write(LINE)
+    assert [segment_number(one) for one in rotated(path)] == [42]
 
 
 def test_a_writer_holds_its_file_until_it_has_left_it(path: Path) -> None:
@@ -215,50 +218,75 @@ def test_a_visitor_neither_creates_nor_rotates(path: Path) -> None:
     assert not rotated(path)
 
 
-def test_the_host_has_one_identity_that_stays(path: Path) -> None:
-    first = host_id(path.parent)
-    assert uuid.UUID(first)
-    assert host_id(path.parent) == first
-    assert [one.name for one in path.parent.iterdir()] == [".host-id"]
-
-
-def test_what_is_shipped_is_remembered(path: Path) -> None:
-    path.parent.mkdir()
-    assert shipped_through(path.parent) == 0
-    mark_shipped(path.parent, 7)
-    assert shipped_through(path.parent) == 7
-
-
-def segments_of(path: Path, count: int, size: int = 100) -> None:
-    path.parent.mkdir(exist_ok=True)
-    for number in range(1, count + 1):
-        Path(f"{path}.{number:06d}").write_bytes(LINE * (size // 100))
-
-
-@pytest.mark.parametrize(
-    ("shipped", "spool", "left", "lost"),
-    [
-        (9, 10_000, [7, 8, 9], 0),
-        (4, 10_000, [5, 6, 7, 8, 9], 0),
-        (0, 10_000, [1, 2, 3, 4, 5, 6, 7, 8, 9], 0),
-        (0, 500, [5, 6, 7, 8, 9], 4),
-        (0, 200, [8, 9], 7),
-        (None, None, [7, 8, 9], 0),
-    ],
-)
-def test_old_segments_go_when_they_are_shipped_or_too_many(
-    path: Path, shipped: int | None, spool: int | None, left: list[int], lost: int
+def test_a_line_that_is_removed_together_with_its_file_is_written_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    segments_of(path, 9)
-    if shipped is not None:
-        mark_shipped(path.parent, shipped)
-    assert prune(path, 3, spool) == lost
-    assert [segment_number(one) for one in rotated(path)] == left
+    file = AppendOnlyFile(path, 10_000)
+    file.write(b"one\n")
+    real = os.write
+
+    def write(fd: int, data: bytes) -> int:
+        # `rm -r logs`, between the look at the name and the write.
+        monkeypatch.setattr(os, "write", real)
+        shutil.rmtree(path.parent)
+        return real(fd, data)
+
+    monkeypatch.setattr(os, "write", write)
+    file.write(b"two\n")
+    assert path.read_bytes() == b"two\n"
 
 
-def test_segments_are_in_the_order_of_their_numbers(path: Path) -> None:
+def test_a_line_that_lacks_only_its_end_is_written(path: Path) -> None:
+    """It counts as written, because every reader finds it; so nothing may count it as lost."""
+
+    def work() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        file = AppendOnlyFile(path, 100_000)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (7, resource.RLIM_INFINITY))
+        file.write(b"whole-1\n")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        file.write(b"whole-2\n")
+
+    assert in_child(work) == 0
+    assert path.read_bytes() == b"whole-1\nwhole-2\n"
+
+
+def test_a_runner_that_is_stopped_while_it_seals_holds_no_writer_up(path: Path) -> None:
+    file = AppendOnlyFile(path, 10_000)
     path.parent.mkdir()
-    for name in ("app.log.999999", "app.log.1000000", "app.log.000002", "app.log.gz", "app.log.1"):
-        (path.parent / name).touch()
-    assert [segment_number(one) for one in rotated(path)] == [2, 999999, 1000000]
-    assert rotated(path.parent / "none" / "app.log") == []
+    path.touch()
+    old = path.open("rb")
+    real, calls = file._open, iter([True])
+
+    def open_late() -> int:
+        fd = real()
+        if next(calls, False):
+            path.rename(f"{path}.000001")
+            fcntl.flock(old, fcntl.LOCK_EX)
+        return fd
+
+    file._open = open_late  # type: ignore[method-assign]
+    thread = threading.Thread(target=file.write, args=(b"one\n",), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert path.read_bytes() == b"one\n"
+    old.close()
+
+
+def test_a_rotation_lock_that_was_removed_is_no_lock(path: Path) -> None:
+    first, second = AppendOnlyFile(path, 10_000), AppendOnlyFile(path, 150)
+    first.write(LINE)
+    lock = path.parent / ".app.log.lock"
+    real = fcntl.flock
+
+    def flock(fd: int, how: int) -> None:
+        real(fd, how)
+        if how & fcntl.LOCK_EX:
+            lock.unlink(missing_ok=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fcntl, "flock", flock)
+        second.write(LINE)
+    assert not rotated(path)
+    second.write(LINE)
+    assert len(rotated(path)) == 1

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import logging
 import os
@@ -14,9 +15,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.observability import metrics
-from app.observability.log_file import rotated
 from app.observability.log_formatters import JSONFormatter
 from app.observability.log_handlers import LogFilesHandler
+from app.observability.log_spool import dropped_lines, rotated
+from app.observability.operations import operation
 from tests import hostile
 from tests.helpers import log_lines, read_lines
 
@@ -62,7 +64,6 @@ def test_everything_is_in_app_log_and_errors_in_error_log_too(
 
 def test_both_files_rotate_and_keep_so_many(make_handler: MakeHandler, tmp_path: Path) -> None:
     handler = make_handler(max_bytes=1000, backup_count=3, spool_max_bytes=4000)
-    before = counted(metrics.log_records_dropped_total, "spool_full")
     for number in range(60):
         handler.handle(record(f"error {number}", logging.ERROR))
     errors = tmp_path / "logs/error.log"
@@ -70,7 +71,7 @@ def test_both_files_rotate_and_keep_so_many(make_handler: MakeHandler, tmp_path:
     # Nobody ships here: unshipped segments of app.log stay up to the spool, the rest is counted.
     kept = [*rotated(tmp_path / "logs/app.log"), tmp_path / "logs/app.log"]
     found = sum(len(read_lines(one)) for one in kept)
-    lost = counted(metrics.log_records_dropped_total, "spool_full") - before
+    lost = dropped_lines(tmp_path / "logs")
     assert found + lost == 60
     assert lost > 0
     assert len(kept) > 3
@@ -182,6 +183,17 @@ def test_a_request_succeeds_when_nothing_can_be_logged(without_a_disk: FlaskClie
     before = counted(metrics.log_records_dropped_total, "write_failed")
     assert without_a_disk.get("/items").status_code == 200
     assert counted(metrics.log_records_dropped_total, "write_failed") - before == 1
+
+
+def test_a_record_that_stands_in_the_outbox_is_not_lost(without_a_disk: FlaskClient) -> None:
+    app = without_a_disk.application
+    before = counted(metrics.log_records_dropped_total, "write_failed")
+    with app.app_context(), operation("item_count"):
+        pass
+    assert counted(metrics.log_records_dropped_total, "write_failed") == before
+    with app.app_context(), contextlib.suppress(KeyError), operation("item_count"):
+        raise KeyError
+    assert counted(metrics.log_records_dropped_total, "write_failed") == before + 1
 
 
 def test_a_log_folder_removed_while_running_is_made_anew(app: Flask, client: FlaskClient) -> None:

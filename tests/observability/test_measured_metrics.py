@@ -2,13 +2,14 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.observability import measured_metrics
+from app.observability import measured_metrics, metrics
 from app.observability.measured_metrics import alert_metrics, process_metrics, runner_metrics
 from tests.exposition import scrape
 from tests.helpers import log_lines
@@ -18,6 +19,8 @@ from tests.helpers import log_lines
 class Runner:
     seen_at: datetime
     lag_seconds: float | None
+    refused: int = 2
+    torn: int = 5
 
 
 def test_free_disk_is_a_ratio_named_by_the_folders_use(app: Flask, client: FlaskClient) -> None:
@@ -43,6 +46,23 @@ def test_the_runner_shows_its_silence_and_its_lag(app: Flask, client: FlaskClien
     found = scrape(client)
     assert 40 <= found.value("scheduler_last_seen_seconds") < 60
     assert found.value("log_ship_lag_seconds") == 2.5
+    assert found.value("log_lines_torn_total") == 5
+
+
+def test_what_was_lost_behind_the_files_is_one_metric_with_what_never_got_there(
+    app: Flask, client: FlaskClient, tmp_path: Path
+) -> None:
+    app.extensions["runner_status"] = lambda: Runner(datetime.now(UTC), 0)
+    metrics.log_records_dropped_total.labels("write_failed").inc(0)
+    logs = tmp_path / "logs"
+    logs.mkdir(exist_ok=True)
+    before = measured_metrics.dropped_records(logs, None)
+    (logs / ".dropped").write_text(f"{3:012d} {40:018d}")
+    found = scrape(client)
+    assert found.value("log_records_dropped_total", reason="spool_full") == 40
+    assert found.value("log_records_dropped_total", reason="refused") == 2
+    assert found.value("log_records_dropped_total", reason="write_failed") >= 0
+    assert measured_metrics.dropped_records(logs, None) == before + 40
 
 
 def test_alerts_show_which_rules_fire() -> None:

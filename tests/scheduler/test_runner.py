@@ -26,6 +26,7 @@ class Plan:
         self.done: list[Exception | int] = []
         self.lag_seconds, self.unshipped_bytes = 0.5, 10
         self.shipped_through, self.dropped = 3, 2
+        self.refused, self.torn = 1, 4
 
     def ship_once(self, seconds: float) -> int:
         result = self.passes.pop(0) if self.passes else 0
@@ -91,6 +92,7 @@ def test_it_shows_who_it_is_and_how_far_it_is(app: Flask, run: Callable[..., Any
         os.getpid(), True, 0.5, 10,
     )  # fmt: skip
     assert (shown.shipped_through, shown.dropped, shown.store_error) == (3, 2, None)
+    assert (shown.refused, shown.torn) == (1, 4)
     wait_for(lambda: status(app).seen_at > shown.seen_at)
 
 

@@ -1,0 +1,59 @@
+"""A small disk of its own, which fills up or turns read-only; needs root."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+_BLOCK = b"\0" * 4096
+
+
+class Disk:
+    """A tmpfs at `path`."""
+
+    def __init__(self, path: Path, size: str = "1m") -> None:
+        self.path = path
+        path.mkdir(parents=True)
+        _mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path))
+
+    def fill(self) -> None:
+        """Take all the room there is."""
+        fd = os.open(self.path / "ballast", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        try:
+            while os.write(fd, _BLOCK):
+                pass
+        except OSError:
+            # It is full.
+            return
+        finally:
+            os.close(fd)
+
+    def free(self) -> None:
+        (self.path / "ballast").unlink(missing_ok=True)
+
+    def turn(self, how: str) -> None:
+        """Make it `ro` or `rw`; nobody may have a file open to write."""
+        _mount("-o", f"remount,{how}", str(self.path))
+
+
+@contextmanager
+def small_disk(path: Path) -> Iterator[Disk]:
+    """Give a disk, or skip the test where nobody may mount one; in CI that is a failure."""
+    try:
+        disk = Disk(path)
+    except subprocess.CalledProcessError as error:
+        text = f"a small disk needs the right to mount: {error.stderr.decode().strip()}"
+        if os.environ.get("CI"):
+            pytest.fail(text)
+        pytest.skip(text)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", disk.path], check=False, capture_output=True)
+
+
+def _mount(*arguments: str) -> None:
+    subprocess.run(["mount", *arguments], check=True, capture_output=True)
