@@ -69,10 +69,11 @@ class Retention:
         self, store: LogStore, log_dir: Path, days: Mapping[str, int], pause: float = _PAUSE
     ) -> None:
         self._store = store
+        self._log_dir = log_dir
         self._folder = log_dir / "archive"
         self._days = days
         self._pause = pause
-        self._holder = host_id(log_dir)
+        self._holder = ""
         self._renewed: float | None = None
         self._broken: set[Path] = set()
 
@@ -197,6 +198,7 @@ class Retention:
         lock = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._holder = host_id(self._log_dir)
             self._renewed = -math.inf
             self._renew()
             yield
