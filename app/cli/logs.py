@@ -98,8 +98,9 @@ def errors(since: datetime, each: bool, limit: int, as_json: bool) -> None:
         return
     with _explained():
         rows = log_service.get_error_summary(hours=hours_since(since))[:limit]
-    names = ("count", "action", "exception_type", "place", "last_seen")
-    show_table([{name: row.get(name) for name in names} for row in rows], as_json)
+    names = {"count": "count", "action": "action" if as_json else "where",
+             "exception_type": "exception_type", "place": "place", "last_seen": "last_seen"}  # fmt: skip
+    show_table([{shown: row.get(name) for name, shown in names.items()} for row in rows], as_json)
     _say_if_none(rows, since)
 
 

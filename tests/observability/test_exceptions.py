@@ -101,3 +101,12 @@ def test_only_files_of_this_project_are_its_own() -> None:
     assert project_file(f"{ROOT}/.venv/lib/site-packages/flask/app.py") is None
     assert project_file(traceback.__file__) is None
     assert project_frames(None) == []
+
+
+def test_the_place_is_the_service_that_asked_not_the_machinery_of_its_operation(
+    app_context: Flask,
+) -> None:
+    try:
+        user_service.create_user("a@example.com", "correct horse battery", role="no such role")
+    except IntegrityError as error:
+        assert str(place(error)).startswith("app/services/user_service.py:")
