@@ -98,9 +98,12 @@ def errors(since: datetime, each: bool, limit: int, as_json: bool) -> None:
         return
     with _explained():
         rows = log_service.get_error_summary(hours=hours_since(since))[:limit]
-    names = {"count": "count", "action": "action" if as_json else "where",
-             "exception_type": "exception_type", "place": "place", "last_seen": "last_seen"}  # fmt: skip
-    show_table([{shown: row.get(name) for name, shown in names.items()} for row in rows], as_json)
+    # A person reads "where": the action of a record is another thing.
+    shown = {name: name for name in ("count", "action", "exception_type", "place", "last_seen")}
+    if not as_json:
+        shown["action"] = "where"
+    table = [{head: row.get(name) for name, head in shown.items()} for row in rows]
+    show_table(table, as_json)
     _say_if_none(rows, since)
 
 
