@@ -42,7 +42,11 @@ def _wait_for_lock(log_dir: Path) -> int:
         if not told:
             told = True
             click.echo(f"Another runner is at work in {log_dir}; waiting to take over.", err=True)
-        time.sleep(INTERVAL)
+        try:
+            time.sleep(INTERVAL)
+        except KeyboardInterrupt:
+            # Nothing was aborted; 130 is what a shell reports for a program that Ctrl-C ended.
+            raise SystemExit(130) from None
     return lock
 
 

@@ -32,11 +32,15 @@ def type_name(exc: BaseException) -> str:
 
 
 def place(exc: BaseException) -> str | None:
-    """Return the innermost line of this project that the exception passed, or None."""
+    """Return the innermost line of this project that the exception passed, or None.
+
+    The machinery around an operation is named only where there is nothing else.
+    """
     frames = project_frames(exc.__traceback__)
     if not frames:
         return None
-    file, line, function = frames[-1]
+    own = [frame for frame in frames if not frame[0].startswith("app/observability/")]
+    file, line, function = (own or frames)[-1]
     return f"{file}:{line} in {function}"
 
 

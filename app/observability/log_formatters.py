@@ -198,7 +198,9 @@ def _headline(data: Mapping[str, Any]) -> str:
     if "action" not in data:
         return f"{data['logger']}: {data['message']}"
     if data["action"] != "request":
-        return str(data["message"])
+        outcome = data.get("outcome", "success")
+        asked = [data[name] for name in ("method", "path") if data.get(name)]
+        return " ".join([data["message"], *([outcome] if outcome != "success" else []), *asked])
     fields = (data.get(name, "") for name in ("method", "path", "status"))
     return " ".join(str(field) for field in fields) + f" {data.get('duration_ms')} ms"
 

@@ -186,3 +186,11 @@ def test_nothing_that_is_logged_can_fake_a_console_line() -> None:
     _first, *others = text.split("\n")
     assert all(line.startswith("    ") for line in others)
     assert all(char == "\n" or char.isprintable() for char in text)
+
+
+def test_the_console_says_what_was_refused_and_what_was_asked() -> None:
+    record = logging.makeLogRecord({
+        "msg": "item_update", "action": "item_update", "outcome": "refused", "method": "PUT",
+        "path": "/items/1", "levelname": "INFO",
+    })  # fmt: skip
+    assert "item_update refused PUT /items/1" in TextFormatter().format(record)
