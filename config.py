@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
@@ -76,9 +77,18 @@ def _addresses(text: str) -> list[str]:
 
 
 def _address(text: str) -> str:
-    if not re.fullmatch(r"[^@\s,]+@[^@\s,]+", text):
+    if not is_email_address(text):
         raise ValueError(text)
     return text
+
+
+def is_email_address(text: str) -> bool:
+    """Tell whether mail can be sent to an address; RFC 5321 in practice.
+
+    It has no spaces, no controls, and nothing that starts a second address.
+    """
+    pattern = r"""[A-Z!#-'*+\-/-9=?^-~.]{1,64}@[A-Za-z0-9.\-\[\]:]{1,253}"""
+    return re.fullmatch(pattern, text) is not None
 
 
 def _url(*schemes: str) -> Callable[[str], str]:
@@ -91,14 +101,18 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _site(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(text)
+    return text
+
+
 _sql_url = _url("sqlite", "postgresql", "postgres", "postgresql+psycopg")
 _log_store_url = _url(
     "sqlite", "postgresql", "postgres", "postgresql+psycopg", "mongodb", "mongodb+srv"
 )
-_storage_url = _url(
-    "database", "memory", "redis", "rediss", "redis+sentinel", "redis+cluster", "redis+unix",
-    "memcached", "mongodb", "mongodb+srv",
-)  # fmt: skip
+_storage_url = _url("database", "memory", "redis", "rediss")
 _SQL_URLS = "a SQLAlchemy address such as sqlite:////var/lib/app.db or postgresql://user@host/name"
 _LOG_STORE_URLS = f"{_SQL_URLS}, or that of a MongoDB replica set such as mongodb://host/name"
 
@@ -116,6 +130,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("LOG_FILE_BACKUP_COUNT", _integer(0, 100_000), 10, "a whole number, 0 or more"),
     Setting("LOG_LINE_MAX_BYTES", _integer(1024, 1_048_576), 16_384, "bytes, 1024 to 1048576"),
     Setting("LOG_SPOOL_MAX_BYTES", _integer(1_048_576), 1_073_741_824, "bytes, 1048576 or more"),
+    Setting("LOG_KEEP_DAYS_DEBUG", _integer(1, 36_500), 7, "days, 1 to 36500"),
+    Setting("LOG_KEEP_DAYS_INFO", _integer(1, 36_500), 30, "days, 1 to 36500"),
+    Setting("LOG_KEEP_DAYS_ERROR", _integer(1, 36_500), 90, "days, 1 to 36500"),
+    Setting("LOG_KEEP_DAYS_OPERATION", _integer(1, 36_500), 365, "days, 1 to 36500"),
     Setting("SLOW_QUERY_MS", _integer(0), 1000, "milliseconds, 0 or more"),
     Setting("UPLOAD_FOLDER", str, str(INSTANCE / "uploads"), "a folder"),
     Setting("UPLOAD_MAX_BYTES", _integer(1024), 5_242_880, "bytes, 1024 or more"),
@@ -132,12 +150,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("SENTRY_DSN", str, "", "a Sentry DSN, empty for off", secret=True),
     Setting("SENTRY_TRACES_SAMPLE_RATE", _fraction, 0.0, "a number from 0 to 1"),
     Setting("METRICS_TOKEN", str, "", "a token, empty for none", secret=True),
-    Setting("PUBLIC_URL", _url("http", "https"), "", "an address such as https://items.example.org"),
+    Setting("PUBLIC_URL", _site, "", "an address such as https://items.example.org"),
     Setting("TRUSTED_PROXIES", _integer(0, 10), 0, "the number of proxies in front, 0 to 10"),
     Setting("TRUSTED_HOSTS", _list, [], "host names, separated by commas, empty for any"),
     Setting("RATE_LIMIT_STORAGE_URL", _storage_url, "database://",
-            "database://, memory:// or the address of a redis, memcached or mongodb server",
-            secret=True),
+            "database://, memory:// or the address of a Redis server", secret=True),
     Setting("SCHEDULER_ENABLED", _boolean, None, "true or false"),
     Setting("RELEASE", str, None, "a version"),
     Setting("PORT", _integer(1, 65535), 8000, "a port, 1 to 65535"),
@@ -184,15 +201,31 @@ def _fill_defaults(config: dict[str, Any]) -> None:
     for name in ("LOG_DIR", "UPLOAD_FOLDER"):
         config[name] = str(ROOT / config[name])
     config["DATABASE_URL"] = config["DATABASE_URL"] or f"sqlite:///{INSTANCE / 'app.db'}"
-    _check_url("DATABASE_URL", config["DATABASE_URL"], _SQL_URLS)
-    if config["LOG_STORE_URL"]:
-        _check_url("LOG_STORE_URL", config["LOG_STORE_URL"], _LOG_STORE_URLS)
+    for name, accepts in (("DATABASE_URL", _SQL_URLS), ("LOG_STORE_URL", _LOG_STORE_URLS)):
+        if config[name]:
+            _check_url(name, config[name], accepts)
+            config[name] = _from_root(config[name])
     config["LOG_STORE_URL"] = config["LOG_STORE_URL"] or _beside(config["DATABASE_URL"])
     if config["SCHEDULER_ENABLED"] is None:
         config["SCHEDULER_ENABLED"] = config["APP_ENV"] != "testing"
     config["RELEASE"] = config["RELEASE"] or VERSION
     if config["SECRET_KEY"] is None and config["APP_ENV"] != "production":
         config["SECRET_KEY"] = _development_key(INSTANCE / "secret_key")
+
+
+def _from_root(url: str) -> str:
+    """Return an address whose SQLite file, if it has one, is found from the project's folder."""
+    if is_mongodb(url):
+        return url
+    parsed = make_url(url)
+    file = parsed.database or ""
+    if (
+        parsed.get_backend_name() != "sqlite"
+        or file in {"", ":memory:"}
+        or file.startswith("file:")
+    ):
+        return url
+    return parsed.set(database=str(ROOT / file)).render_as_string(hide_password=False)
 
 
 def _check_url(name: str, url: str, accepts: str) -> None:
@@ -283,13 +316,9 @@ def _flask_keys(config: dict[str, Any]) -> dict[str, Any]:
         "SESSION_COOKIE_SECURE": production,
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
-        "REMEMBER_COOKIE_SECURE": production,
-        "REMEMBER_COOKIE_HTTPONLY": True,
-        "REMEMBER_COOKIE_SAMESITE": "Lax",
         "PERMANENT_SESSION_LIFETIME": 14 * 24 * 3600,
         "SEND_FILE_MAX_AGE_DEFAULT": 31_536_000,
         "BOOTSTRAP_SERVE_LOCAL": True,
-        "RATELIMIT_STORAGE_URI": config["RATE_LIMIT_STORAGE_URL"],
         "RATELIMIT_ENABLED": config["APP_ENV"] != "testing",
         "WTF_CSRF_TIME_LIMIT": None,
         # The token is the proof; a program that sends it should not need a Referer as well.

@@ -85,17 +85,21 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let the worker compete for the runner until it is told to stop."""
+    """Let the worker compete for the runner until it is told to stop, and tell how it is."""
+    from app.observability import sampler
     from app.scheduler import stand_for_election
 
     stand_for_election(worker.wsgi, lambda: worker.alive)
+    sampler.start(worker.wsgi, "worker")
 
 
 def worker_exit(server: Any, worker: Any) -> None:
+    from app.observability import sampler
     from app.scheduler import stand_down
 
     # The master calls this too, for a worker that was gone before its signal.
     if os.getpid() == worker.pid and hasattr(worker, "wsgi"):
+        sampler.stop(worker.wsgi)
         stand_down(worker.wsgi)
 
 

@@ -26,6 +26,7 @@ from app.observability import (
     metrics_page,
     query_timer,
     request_id,
+    sampler,
     sentry,
 )
 from app.observability.logging_setup import setup_logging
@@ -67,6 +68,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     admin.init_app(app)
     health.init_app(app)
     metrics_page.init_app(app)
+    sampler.init_app(app)
     demo.init_app(app)
     logstore.init_app(app)
     alerting.init_app(app)

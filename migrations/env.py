@@ -105,6 +105,8 @@ def begin(connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
+        # A large table takes as long as it needs, and so does the migration before this one.
+        connection.connection.dbapi_connection.patience = None
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
 
 

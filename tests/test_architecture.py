@@ -28,13 +28,18 @@ FORBIDDEN = {
                    "app.observability.log_handlers"),
 }  # fmt: skip
 
-# Routes that anybody may use; every other one asks for a login or an administrator.
+# What anybody may do; everything else asks for a login or an administrator.
 PUBLIC = {
-    "/", "/favicon.ico", "/static/<path:filename>", "/bootstrap/static/<path:filename>",
-    "/items", "/items/<int:item_id>", "/items/<int:item_id>/image", "/api/items",
-    "/api/items/<int:item_id>", "/api/csrf-token", "/auth/login", "/auth/register",
-    "/auth/forgot", "/auth/reset", "/health", "/health/live", "/health/ready",
-    "/metrics", "/demo", "/demo/error", "/demo/slow", "/demo/n-plus-one",
+    *(("GET", rule) for rule in (
+        "/", "/favicon.ico", "/static/<path:filename>", "/bootstrap/static/<path:filename>",
+        "/items", "/items/<int:item_id>", "/items/<int:item_id>/image", "/api/items",
+        "/api/items/<int:item_id>", "/api/csrf-token", "/auth/login", "/auth/register",
+        "/auth/forgot", "/auth/reset", "/health", "/health/live", "/health/ready",
+        "/metrics", "/demo", "/demo/error", "/demo/slow", "/demo/n-plus-one",
+    )),
+    *(("POST", rule) for rule in (
+        "/auth/login", "/auth/register", "/auth/forgot", "/auth/reset",
+    )),
 }  # fmt: skip
 
 
@@ -135,20 +140,24 @@ def test_names_that_would_hide_other_modules_do_not_exist(name: str) -> None:
     assert not (APP / name).exists()
 
 
+def routes(app: Flask) -> set[tuple[str, str]]:
+    return {
+        (method, rule.rule)
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
 def test_every_route_is_protected_or_on_the_public_list(app: Flask) -> None:
     client = app.test_client()
-    for rule in app.url_map.iter_rules():
-        if rule.rule in PUBLIC and "GET" in (rule.methods or ()):
-            continue
-        path = re.sub(r"<[^>]+>", "1", rule.rule)
-        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
-            answer = client.open(path, method=method)
-            to_login = answer.status_code == 302 and "/auth/login" in answer.location
-            assert to_login or answer.status_code in {401, 403, 405}, (method, rule.rule)
+    for method, rule in routes(app) - PUBLIC:
+        answer = client.open(re.sub(r"<[^>]+>", "1", rule), method=method)
+        to_login = answer.status_code == 302 and "/auth/login" in answer.location
+        assert to_login or answer.status_code in {401, 403, 405}, (method, rule)
 
 
 def test_every_public_route_exists(app: Flask) -> None:
-    assert {rule.rule for rule in app.url_map.iter_rules()} >= PUBLIC
+    assert routes(app) >= PUBLIC
 
 
 def test_an_ordinary_user_is_refused_everywhere_under_admin(app: Flask, client, user) -> None:  # type: ignore[no-untyped-def]

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,9 +30,14 @@ BAD = [
     ("LOG_FILE_BACKUP_COUNT", "-1", "a whole number, 0 or more"),
     ("LOG_LINE_MAX_BYTES", "5", "bytes, 1024 to 1048576"),
     ("LOG_SPOOL_MAX_BYTES", "all", "bytes, 1048576 or more"),
+    ("LOG_KEEP_DAYS_DEBUG", "0", "days, 1 to 36500"),
+    ("LOG_KEEP_DAYS_INFO", "30d", "days, 1 to 36500"),
+    ("LOG_KEEP_DAYS_ERROR", "40000", "days, 1 to 36500"),
+    ("LOG_KEEP_DAYS_OPERATION", "for ever", "days, 1 to 36500"),
     ("SLOW_QUERY_MS", "-5", "milliseconds, 0 or more"),
     ("UPLOAD_MAX_BYTES", "5MB", "bytes, 1024 or more"),
     ("ALERT_RECIPIENTS", "ops@example.com,nobody", "e-mail addresses, separated by commas"),
+    ("ALERT_RECIPIENTS", "<ops@example.com>", "e-mail addresses, separated by commas"),
     ("ALERT_ERRORS_PER_HOUR", "ten", "a whole number, 0 or more"),
     ("DISK_WARNING_PERCENT", "100", "percent of free disk, 0 to 99"),
     ("SMTP_PORT", "0", "a port, 1 to 65535"),
@@ -43,8 +49,12 @@ BAD = [
     ("SENTRY_TRACES_SAMPLE_RATE", "1.5", "a number from 0 to 1"),
     ("SENTRY_TRACES_SAMPLE_RATE", "nan", "a number from 0 to 1"),
     ("PUBLIC_URL", "items.example.org", "an address such as https://items.example.org"),
+    ("PUBLIC_URL", "http:", "an address such as https://items.example.org"),
+    ("PUBLIC_URL", "https:///items", "an address such as https://items.example.org"),
+    ("PUBLIC_URL", "ftp://items.example.org", "an address such as https://items.example.org"),
     ("TRUSTED_PROXIES", "all", "the number of proxies in front, 0 to 10"),
     ("RATE_LIMIT_STORAGE_URL", f"u:{SECRET}@host", "database://, memory:// or"),
+    ("RATE_LIMIT_STORAGE_URL", f"memcached://{SECRET}", "database://, memory:// or"),
     ("SCHEDULER_ENABLED", "2", "true or false"),
     ("PORT", "65536", "a port, 1 to 65535"),
     ("WEB_CONCURRENCY", "0", "a number of workers, 1 to 256"),
@@ -99,7 +109,6 @@ def test_production_refuses_what_is_only_good_for_development(
 def test_production_starts_with_a_real_key() -> None:
     config = settings(APP_ENV="production", FLASK_DEBUG="0")
     assert config["SESSION_COOKIE_SECURE"] is True
-    assert config["REMEMBER_COOKIE_SECURE"] is True
     assert config["TESTING"] is False
 
 
@@ -158,6 +167,35 @@ def test_values_are_typed() -> None:
     assert config["ALERT_RECIPIENTS"] == ["a@example.com", "b@example.com"]
     assert config["SMTP_STARTTLS"] is True
     assert config["PORT"] == 80
+
+
+def test_each_line_of_the_example_means_the_default_when_it_is_uncommented() -> None:
+    text = (ROOT / ".env.example").read_text()
+    listed = dict(re.findall(r"^#([A-Z_]+)=(.*)$", text, re.MULTILINE))
+    assert load_settings(listed, {"SECRET_KEY": KEY}) == settings()
+
+
+@pytest.mark.parametrize(
+    ("url", "meant"),
+    [
+        ("sqlite:///var/shop.db", f"sqlite:///{ROOT}/var/shop.db"),
+        ("sqlite:////var/shop.db", "sqlite:////var/shop.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("sqlite:///file:shop?mode=ro&uri=true", "sqlite:///file:shop?mode=ro&uri=true"),
+        ("sqlite:///shop.db?timeout=9", f"sqlite:///{ROOT}/shop.db?timeout=9"),
+    ],
+)
+def test_a_database_file_may_be_given_from_the_project(url: str, meant: str) -> None:
+    config = settings(DATABASE_URL=url, LOG_STORE_URL=url)
+    assert (config["SQLALCHEMY_DATABASE_URI"], config["LOG_STORE_URL"]) == (meant, meant)
+
+
+def test_the_stack_passes_every_setting_that_it_does_not_fix() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    passed = set(re.findall(r"^    ([A-Z_]+): \$\{\1:-\w*\}$", text, re.MULTILINE))
+    # Where things are in the image, and what the services share.
+    fixed = {"DATABASE_URL", "LOG_DIR", "UPLOAD_FOLDER", "PORT", "SCHEDULER_ENABLED"}
+    assert passed == {setting.name for setting in SETTINGS} - fixed
 
 
 def test_a_folder_may_be_given_from_the_project() -> None:

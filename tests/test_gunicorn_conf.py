@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from flask import Flask
 
 from tests.helpers import ROOT, Server, children_of, is_running, server_env, wait_for
 
@@ -56,6 +58,17 @@ def test_it_follows_the_settings(conf: dict[str, Any]) -> None:
     assert conf["control_socket_disable"] is True
     assert conf["worker_class"] == "gthread"
     assert conf["graceful_timeout"] <= 10
+
+
+def test_a_worker_tells_how_it_is_from_its_start_to_its_end(
+    conf: dict[str, Any], app: Flask
+) -> None:
+    worker = SimpleNamespace(wsgi=app, alive=True, pid=os.getpid())
+    conf["post_worker_init"](worker)
+    sampler = app.extensions["sampler"]
+    assert sampler.is_alive()
+    conf["worker_exit"](None, worker)
+    assert not sampler.is_alive()
 
 
 @pytest.mark.parametrize(

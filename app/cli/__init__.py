@@ -2,10 +2,11 @@
 
 from flask import Flask
 
-from app.cli import demo, logs, scheduler, users
+from app.cli import demo, log_archive, log_counts, log_export, logs, scheduler, users
 
-__all__ = ["init_app", "register_commands"]
+__all__ = ["init_app", "log_archive", "log_counts", "log_export", "register_commands"]
 
+# The log_… modules add their commands to the group of logs.
 GROUPS = (users.users, logs.logs, demo.demo, scheduler.scheduler)
 
 

@@ -7,6 +7,8 @@ from typing import Any, ClassVar, TypeVar
 
 import click
 
+from app.services.log_service import LogQuery
+
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # One a minute from each process: left out unless asked for.
 QUIET_ACTIONS = ("sample",)
@@ -110,3 +112,32 @@ def levels_from(level: str | None) -> tuple[str, ...]:
 def hours_since(since: datetime) -> float:
     """Return the hours that have passed, at least an instant."""
     return max((datetime.now(UTC) - since).total_seconds() / 3600, 1e-6)
+
+
+def filter_options(command: Command) -> Command:
+    """Give a command the filters of `search`; query_from() takes them."""
+    for option in reversed((
+        click.argument("text", required=False),
+        level_option,
+        action_option,
+        click.option("--route", help="A route's pattern, as the log shows it."),
+        click.option("--user", type=User(), metavar="USER", help="A user's number or address."),
+        click.option("--request", "request_id", help="Everything under one request ID."),
+        click.option("--status", type=Status(), metavar="STATUS", help="404, or 4xx for all."),
+        since_option(None),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def query_from(
+    *, level: str | None, actions: tuple[str, ...], user: dict[str, Any] | None,
+    request_id: str | None, status: tuple[int, int] | None, **same: Any,
+) -> LogQuery:  # fmt: skip
+    """Return the question that the filter options ask."""
+    lowest, highest = status or (None, None)
+    return LogQuery(
+        levels=levels_from(level), actions=actions, request_id=request_id,
+        status_min=lowest, status_max=highest,
+        without_actions=() if actions or request_id else QUIET_ACTIONS, **(user or {}), **same,
+    )  # fmt: skip

@@ -1,32 +1,31 @@
 """Questions to the log store from a terminal: `flask logs …`."""
 
 import math
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import click
 from flask.cli import AppGroup
 
+from app.cli.log_asking import FilesCommand, explained, looking_back, takes_files
 from app.cli.log_format import bar, show, show_records, show_table, stamp
 from app.cli.log_options import (
     LEVELS,
     QUIET_ACTIONS,
-    Status,
     User,
     action_option,
+    filter_options,
     hours_since,
     json_option,
     level_option,
     levels_from,
     limit_option,
+    query_from,
     since_option,
 )
 from app.services import log_service
-from app.services.log_service import LogQuery, StoreUnavailable
+from app.services.log_service import LogQuery
 
 POLL_SECONDS = 0.5
 _PAGE = 500
@@ -35,7 +34,8 @@ _MOST_HOURS = 24 * 92
 logs = AppGroup("logs", help="Ask the log store what the application did. Times are UTC.")
 
 
-@logs.command("tail")
+@logs.command("tail", cls=FilesCommand)
+@takes_files
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @level_option
 @action_option
@@ -47,11 +47,13 @@ def tail(
     limit: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Show the newest records, the newest last."""
+    if follow and click.get_current_context().params["files"]:
+        raise click.UsageError("--follow: files are read once; follow the store.")
     query = LogQuery(
         levels=levels_from(level), actions=actions, since=since,
         without_actions=() if actions else QUIET_ACTIONS,
     )  # fmt: skip
-    with _explained():
+    with explained():
         records, cursor = log_service.tail(query, None, limit)
         show_records(records, as_json)
         while follow:
@@ -60,33 +62,18 @@ def tail(
             show_records(records, as_json)
 
 
-@logs.command("search")
-@click.argument("text", required=False)
-@level_option
-@action_option
-@click.option("--route", help="A route's pattern, as the log shows it.")
-@click.option("--user", type=User(), metavar="USER", help="A user's number or e-mail address.")
-@click.option("--request", "request_id", help="Everything under one request ID.")
-@click.option("--status", type=Status(), metavar="STATUS", help="404, or 4xx for all like it.")
-@since_option(None)
+@logs.command("search", cls=FilesCommand)
+@takes_files
+@filter_options
 @limit_option(50)
 @json_option
-def search(
-    text: str | None, level: str | None, actions: tuple[str, ...], route: str | None,
-    user: dict[str, Any] | None, request_id: str | None, status: tuple[int, int] | None,
-    since: datetime | None, limit: int, as_json: bool,
-) -> None:  # fmt: skip
+def search(limit: int, as_json: bool, **filters: Any) -> None:
     """Show records that hold a text and fit the options, the newest last."""
-    lowest, highest = status or (None, None)
-    query = LogQuery(
-        text=text, levels=levels_from(level), actions=actions, route=route, request_id=request_id,
-        status_min=lowest, status_max=highest, since=since,
-        without_actions=() if actions or request_id else QUIET_ACTIONS, **(user or {}),
-    )  # fmt: skip
-    _list(query, limit, as_json)
+    _list(query_from(**filters), limit, as_json)
 
 
-@logs.command("errors")
+@logs.command("errors", cls=FilesCommand)
+@takes_files
 @since_option("1h")
 @click.option("--list", "each", is_flag=True, help="Show each record instead of the summary.")
 @limit_option(100)
@@ -96,14 +83,15 @@ def errors(since: datetime, each: bool, limit: int, as_json: bool) -> None:
     if each:
         _list(LogQuery(levels=levels_from("ERROR"), since=since), limit, as_json)
         return
-    with _explained():
+    with explained():
         rows = log_service.get_error_summary(hours=hours_since(since))[:limit]
     names = ("count", "action", "exception_type", "place", "last_seen")
     show_table([{name: row.get(name) for name in names} for row in rows], as_json)
     _say_if_none(rows, since)
 
 
-@logs.command("slow")
+@logs.command("slow", cls=FilesCommand)
+@takes_files
 @since_option("24h")
 @limit_option(100)
 @json_option
@@ -112,7 +100,8 @@ def slow(since: datetime, limit: int, as_json: bool) -> None:
     _list(LogQuery(actions=("slow_query",), since=since), limit, as_json)
 
 
-@logs.command("failed-logins")
+@logs.command("failed-logins", cls=FilesCommand)
+@takes_files
 @since_option("24h")
 @limit_option(100)
 @json_option
@@ -121,19 +110,21 @@ def failed_logins(since: datetime, limit: int, as_json: bool) -> None:
     _list(LogQuery(actions=("login_failed",), since=since), limit, as_json)
 
 
-@logs.command("not-found")
+@logs.command("not-found", cls=FilesCommand)
+@takes_files
 @since_option("24h")
 @limit_option(100)
 @json_option
 def not_found(since: datetime, limit: int, as_json: bool) -> None:
     """Show the paths that answered 404, the most frequent first."""
-    with _explained():
+    with explained():
         found = log_service.not_found(hours=hours_since(since))[:limit]
     show_table([{"count": count, "path": path} for path, count in found], as_json)
     _say_if_none(found, since)
 
 
-@logs.command("user")
+@logs.command("user", cls=FilesCommand)
+@takes_files
 @click.argument("user", type=User())
 @since_option(None)
 @limit_option(100)
@@ -143,7 +134,8 @@ def user_records(user: dict[str, Any], since: datetime | None, limit: int, as_js
     _list(LogQuery(since=since, **user), limit, as_json)
 
 
-@logs.command("per-hour")
+@logs.command("per-hour", cls=FilesCommand)
+@takes_files
 @since_option("24h")
 @click.option(
     "--level", type=click.Choice(LEVELS, case_sensitive=False), default="ERROR",
@@ -156,7 +148,7 @@ def per_hour(since: datetime, level: str, as_json: bool) -> None:
     hours = max(1, math.ceil(hours_since(since) - 0.01))
     if hours > _MOST_HOURS:
         raise click.ClickException(f"--since: at most {_MOST_HOURS // 24}d, each hour is counted.")
-    with _explained():
+    with explained():
         counts = log_service.per_hour(hours, levels_from(level))
     highest = max(count for _, count in counts)
     for hour, count in counts:
@@ -168,23 +160,11 @@ def per_hour(since: datetime, level: str, as_json: bool) -> None:
 
 
 def _list(query: LogQuery, limit: int, as_json: bool) -> None:
-    with _explained():
-        records = _newest(query, limit)
+    with explained():
+        with looking_back(query.since) as told:
+            records = log_service.newest(query, limit, told)
         show_records(reversed(records), as_json)
     _say_if_none(records, query.since)
-
-
-def _newest(query: LogQuery, limit: int) -> list[dict[str, Any]]:
-    records: list[dict[str, Any]] = []
-    before = None
-    while len(records) < limit:
-        page = log_service.search(query, before, min(_PAGE, limit - len(records)))
-        records += page.records
-        if page.looked_back_to is not None and sys.stderr.isatty():
-            click.echo(f"Looked back to {stamp(page.looked_back_to.isoformat())} …", err=True)
-        if (before := page.next) is None:
-            break
-    return records
 
 
 def _say_if_none(found: list[Any], since: datetime | None) -> None:
@@ -192,17 +172,3 @@ def _say_if_none(found: list[Any], since: datetime | None) -> None:
     if not found:
         span = f" since {stamp(since.isoformat())}" if since else ""
         click.echo(f"Nothing found{span}.", err=True)
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn a store that does not answer into one clear line, and Ctrl-C into a quiet end."""
-    try:
-        yield
-    except StoreUnavailable:
-        raise click.ClickException(
-            "The log store does not answer or has no tables yet; try: flask --app wsgi db upgrade"
-        ) from None
-    except KeyboardInterrupt:
-        # What a shell reports for a program that Ctrl-C ended.
-        raise SystemExit(130) from None

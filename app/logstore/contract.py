@@ -9,8 +9,8 @@ from app.logstore.record import LogRecord, keep_class, normalise
 from app.observability.ids import id_floor, id_time
 
 __all__ = [
-    "Checkpoint", "Group", "Histogram", "LogQuery", "LogRecord", "LogStore", "Page", "Point",
-    "Recount", "StoreUnavailable", "Summary", "keep_class", "normalise",
+    "Checkpoint", "Group", "Histogram", "LogQuery", "LogReader", "LogRecord", "LogStore", "Page",
+    "Point", "Recount", "StoreUnavailable", "Stretch", "Summary", "keep_class", "normalise",
 ]  # fmt: skip
 
 
@@ -123,22 +123,21 @@ class Recount:
     wrong: int
 
 
-class LogStore(Protocol):
-    """Keep records. Every method raises StoreUnavailable when the store cannot be used."""
+@dataclass(frozen=True)
+class Stretch:
+    """Records of one keep class from the id `low` on and before `high`.
 
-    @property
-    def refused(self) -> Mapping[str, int]:
-        """Return how many records were stored `encoded`, and how many were `refused` even so."""
+    `whole` names what the store can drop in one step with all of them, None where it cannot.
+    """
 
-    def prepare(self) -> None:
-        """Make what the store needs and no migration makes; may be done again at any time."""
+    keep: str
+    low: str
+    high: str
+    whole: str | None = None
 
-    def append(self, records: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
-        """Store records and the checkpoint in one transaction; return the ids that were new.
 
-        Records may be of any shape; each gets the next `seq` of the checkpoint's source, which
-        then stands at the number after the last. One that is already there is skipped.
-        """
+class LogReader(Protocol):
+    """Answer questions about records, from a store or from files."""
 
     def page(self, query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
         """Return records older than the id `before`, newest first."""
@@ -160,11 +159,52 @@ class LogStore(Protocol):
     def group_by(self, query: LogQuery, fields: Sequence[str], limit: int = 100) -> list[Group]:
         """Count by several fields at once, most frequent first; `details.<key>` is a field too."""
 
+
+class LogStore(LogReader, Protocol):
+    """Keep records. Every method raises StoreUnavailable when the store cannot be used."""
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """Return how many records were stored `encoded`, and how many were `refused` even so."""
+
+    def prepare(self) -> None:
+        """Make what the store needs and no migration makes; may be done again at any time."""
+
+    def append(self, records: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
+        """Store records and the checkpoint in one transaction; return the ids that were new.
+
+        Records may be of any shape; each gets the next `seq` of the checkpoint's source, which
+        then stands at the number after the last. One that is already there is skipped.
+        """
+
     def checkpoints(self, source: str) -> list[Checkpoint]:
         """Return how far each segment of a host is."""
 
     def forget(self, source: str, segment: str) -> None:
         """Drop the checkpoint of a segment whose file is gone."""
+
+    def expired(
+        self, keep: str, before: str, after_id: str | None = None, limit: int = 1000
+    ) -> list[dict[str, Any]]:
+        """Return records of a keep class with ids above `after_id` and below `before`, in order."""
+
+    def purge(self, keep: str, ids: Sequence[str]) -> int:
+        """Delete these records in one short transaction; return how many there were."""
+
+    def wholes(self, keep: str, before: str) -> list[Stretch] | None:
+        """Return what can be dropped whole and ends before `before`, oldest first.
+
+        None when this store deletes record by record.
+        """
+
+    def drop(self, stretch: Stretch, count: int) -> bool:
+        """Drop a stretch if it holds exactly `count` records; tell whether it is gone.
+
+        It stays while somebody else uses it. Nobody who writes other records waits for this.
+        """
+
+    def lease(self, name: str, holder: str, seconds: float) -> bool:
+        """Take or keep a lease for so many seconds; False while another holder has it."""
 
     def histogram(self, query: LogQuery, step: int, by: str | None = None) -> Histogram:
         """Count records in each step of so many seconds, a multiple of 60, over the query's time.

@@ -1,15 +1,13 @@
 """What the filters of every store have in common: which values are rare, which texts are searched.
 
 No database compares letters beyond ASCII in any case as Python does: a store may find too much,
-and `has_text` looks again.
+and `matching.has_text` looks again.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import orjson
 
-from app.logstore.cleaning import clean_text
 from app.logstore.contract import LogQuery
 
 SEARCHED = (
@@ -43,17 +41,3 @@ def in_32_bits(value: int) -> int:
 def inside_json(needle: str) -> str:
     """Return a text as it stands in JSON, where a quotation mark has a backslash before it."""
     return orjson.dumps(needle).decode()[1:-1]
-
-
-def has_text(query: LogQuery, record: Mapping[str, Any]) -> bool:
-    """Tell whether a record has the text, in any letter case also beyond ASCII."""
-    if not query.text:
-        return True
-    needle = clean_text(query.text)
-    exception = record["exception"] or {}
-    texts = [record.get(name) for name in SEARCHED]
-    texts += [exception.get("type"), exception.get("message")]
-    details = orjson.dumps(record["details"]).decode()
-    return inside_json(needle).lower() in details.lower() or any(
-        needle.lower() in one.lower() for one in texts if isinstance(one, str)
-    )

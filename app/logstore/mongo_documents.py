@@ -10,7 +10,8 @@ from app.logstore.filters import COMMON_ACTION, COMMON_LEVELS
 from app.logstore.record import LogRecord
 from app.logstore.rows import COLUMNS, from_row
 
-LOGS, CHECKPOINTS, COUNTS = "logs", "log_checkpoints", "log_counts"
+LOGS, CHECKPOINTS = "logs", "log_checkpoints"
+COUNTS, LEASES = "log_counts", "log_leases"
 _ABSENT = dict.fromkeys(COLUMNS)
 
 
@@ -53,6 +54,8 @@ INDEXES = {
         _of_those_that_have("user_id"),
         _of_those_that_have("exception_fingerprint"),
         IndexModel([("source", ASCENDING), ("seq", ASCENDING)]),
+        # What is expired of one class is not to be looked for among all others' records.
+        IndexModel([("keep", ASCENDING), ("_id", ASCENDING)]),
     ],
     CHECKPOINTS: [IndexModel([("source", ASCENDING)])],
     COUNTS: [IndexModel([("step", ASCENDING), ("start", ASCENDING)])],

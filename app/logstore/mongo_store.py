@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 from pymongo.client_session import ClientSession
 
-from app.logstore.contract import Checkpoint, Group, LogQuery, Page
+from app.logstore import mongo_retention
+from app.logstore.contract import Checkpoint, Group, LogQuery, Page, Stretch
 from app.logstore.count_questions import CountQuestions
 from app.logstore.mongo_append import MongoAppender
 from app.logstore.mongo_client import Mongo
@@ -100,3 +101,23 @@ class MongoStore(CountQuestions):
 
         with store_errors():
             self._mongo.transaction(work)
+
+    def expired(
+        self, keep: str, before: str, after_id: str | None = None, limit: int = 1000
+    ) -> list[dict[str, Any]]:
+        with store_errors():
+            return mongo_retention.read_expired(self._mongo, keep, before, after_id, limit)
+
+    def purge(self, keep: str, ids: Sequence[str]) -> int:
+        with store_errors():
+            return mongo_retention.delete_records(self._mongo, keep, ids)
+
+    def wholes(self, keep: str, before: str) -> list[Stretch] | None:  # noqa: ARG002
+        return None
+
+    def drop(self, stretch: Stretch, count: int) -> bool:  # noqa: ARG002
+        return False
+
+    def lease(self, name: str, holder: str, seconds: float) -> bool:
+        with store_errors():
+            return mongo_retention.take_lease(self._mongo, name, holder, seconds)

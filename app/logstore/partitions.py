@@ -17,6 +17,7 @@ WIDTHS = {
 # What a wrong clock dates outside these years shares one partition at either end.
 _FIRST = datetime(2020, 1, 1, tzinfo=UTC)
 _LAST = datetime(2100, 1, 1, tzinfo=UTC)
+_LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 _LOCK_KEY = 0x676C6173  # Any number that all hosts share.
 
 
@@ -41,10 +42,15 @@ class Partition:
         return f"{self.parent}_{datetime.fromtimestamp(self.low / 1000, UTC):%Y%m%d%H}"
 
     @property
+    def high_id(self) -> str:
+        """Return an id above all of this partition's."""
+        return _LAST_ID if self.high is None else str(UUID(int=self.high << 80))
+
+    @property
     def bounds(self) -> str:
         """Return the partition's bounds in SQL; identifiers begin with their milliseconds."""
         low = "MINVALUE" if self.low is None else f"'{UUID(int=self.low << 80)}'"
-        high = "MAXVALUE" if self.high is None else f"'{UUID(int=self.high << 80)}'"
+        high = "MAXVALUE" if self.high is None else f"'{self.high_id}'"
         return f"FOR VALUES FROM ({low}) TO ({high})"
 
 

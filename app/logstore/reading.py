@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import orjson
 
 from app.logstore.contract import LogQuery, Page
-from app.logstore.filters import has_text
+from app.logstore.matching import has_text
 from app.logstore.record import time_of, valid_id
 
 _FIRST_SLICE = 1_000

@@ -27,7 +27,7 @@ _FIRST_LOOK = 65_536
 _TAIL = 1_024
 _MAX_LINES = 1_000
 # A "line" longer than any writer's limit is no line; its pieces are kept as fragments.
-_LONGEST_LINE = 4 * CHUNK
+LONGEST_LINE = 4 * CHUNK
 _START = b'{"id":'
 _MAX_STARTS = 2_000
 _MAX_FRAGMENT = 65_536
@@ -91,16 +91,15 @@ class Segment:
         None while the first record is still to be written; `whole` says that it never will be.
         Lines that are no record identify nothing: another segment may begin with the same.
         """
-        for size in (_FIRST_LOOK, _LONGEST_LINE):
+        for size in (_FIRST_LOOK, LONGEST_LINE):
             head = os.pread(self._fd, size, 0)
             full = len(head) == size
             for line in head[: len(head) if whole or full else head.rfind(b"\n") + 1].splitlines():
-                for piece in split(line):
-                    if isinstance(piece, Whole) and (known := valid_id(piece.data.get("id"))):
-                        return known
+                if known := id_in(line):
+                    return known
             if not full:
                 break
-        return hashlib.sha256(head).hexdigest()[:32] if head and (whole or full) else None
+        return digest_of(head) if head and (whole or full) else None
 
     def read(self, offset: int, identity: str, *, whole: bool = False) -> Chunk:
         """Return the records of up to 1 MiB of whole lines; `whole` takes an unended one too."""
@@ -108,14 +107,14 @@ class Segment:
         end = data.rfind(b"\n") + 1
         if not end and len(data) == CHUNK:
             data, ended = self._line_at(offset)
-            end = len(data) if ended or len(data) >= _LONGEST_LINE else 0
+            end = len(data) if ended or len(data) >= LONGEST_LINE else 0
         if whole and not end:
             end = len(data)
         chunk = Chunk(end=offset)
         for line in _lines(data[:end]):
-            for piece in split(line):
-                chunk.records.append(_record(piece, identity, chunk.end + piece.start))
-                chunk.torn += isinstance(piece, Fragment)
+            records, torn = records_of(line, identity, chunk.end)
+            chunk.records += records
+            chunk.torn += torn
             chunk.end += len(line)
         return chunk
 
@@ -146,7 +145,7 @@ class Segment:
     def _line_at(self, offset: int) -> tuple[bytes, bool]:
         """Return the line that begins at `offset`, and whether it has an end."""
         data = b""
-        while len(data) < _LONGEST_LINE:
+        while len(data) < LONGEST_LINE:
             block = os.pread(self._fd, CHUNK, offset + len(data))
             found = block.find(b"\n")
             if found >= 0:
@@ -171,6 +170,26 @@ class Fragment:
 
     start: int
     text: bytes
+
+
+def id_in(line: bytes) -> str | None:
+    """Return the id of the first record of a line, which is the identity of a segment's first."""
+    for piece in split(line):
+        if isinstance(piece, Whole) and (known := valid_id(piece.data.get("id"))):
+            return known
+    return None
+
+
+def digest_of(head: bytes) -> str:
+    """Return what identifies a segment that begins so, without a record."""
+    return hashlib.sha256(head[:LONGEST_LINE]).hexdigest()[:32]
+
+
+def records_of(line: bytes, identity: str, offset: int) -> tuple[list[dict[str, Any]], int]:
+    """Return the records of one line of a segment, and how many of them are fragments."""
+    pieces = split(line)
+    records = [_record(piece, identity, offset + piece.start) for piece in pieces]
+    return records, sum(isinstance(piece, Fragment) for piece in pieces)
 
 
 def split(line: bytes) -> list[Whole | Fragment]:

@@ -142,17 +142,25 @@ def _finish(connection: Connection, checkpoint: Checkpoint, count: int, new: _Ro
 
 
 def _keep(connection: Connection, checkpoint: Checkpoint, count: int) -> None:
-    on_postgresql = connection.dialect.name == "postgresql"
-    insert = postgresql.insert if on_postgresql else sqlite.insert
     values = {
+        "source": checkpoint.source,
+        "segment": checkpoint.segment,
         "offset": checkpoint.offset,
         "sealed": checkpoint.sealed,
         "next_seq": checkpoint.next_seq + count,
         "updated_at": utc_now(),
     }
-    statement = insert(LogCheckpoint).values(
-        source=checkpoint.source, segment=checkpoint.segment, **values
+    connection.execute(_KEEP[connection.dialect.name], values)
+
+
+def _keep_statement(insert: Any) -> Any:
+    statement = insert(LogCheckpoint)
+    changed = ("offset", "sealed", "next_seq", "updated_at")
+    return statement.on_conflict_do_update(
+        index_elements=["source", "segment"],
+        set_={name: statement.excluded[name] for name in changed},
     )
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["source", "segment"], set_=values)
-    )
+
+
+# Made once: putting it together takes longer than carrying it out.
+_KEEP = {"postgresql": _keep_statement(postgresql.insert), "sqlite": _keep_statement(sqlite.insert)}

@@ -23,7 +23,7 @@ def store_errors(what: str = "log store") -> Iterator[None]:
 def lacks_tables(error: BaseException) -> bool:
     """Tell whether a statement failed because a migration has not run yet."""
     orig = getattr(error, "orig", None)
-    if _sqlstate(error) in _UNDEFINED:
+    if sqlstate(error) in _UNDEFINED:
         return True
     return str(orig).startswith(("no such table", "no such column", "table logs has no column"))
 
@@ -31,7 +31,7 @@ def lacks_tables(error: BaseException) -> bool:
 def lacks_partition(error: BaseException) -> bool:
     """Tell whether PostgreSQL found no partition for a row."""
     diagnosis = getattr(getattr(error, "orig", None), "diag", None)
-    return _sqlstate(error) == "23514" and getattr(diagnosis, "constraint_name", None) is None
+    return sqlstate(error) == "23514" and getattr(diagnosis, "constraint_name", None) is None
 
 
 def refuses_data(error: BaseException) -> bool:
@@ -42,7 +42,7 @@ def refuses_data(error: BaseException) -> bool:
         )
     if error.connection_invalidated or lacks_tables(error) or lacks_partition(error):
         return False
-    if state := _sqlstate(error):
+    if state := sqlstate(error):
         return state[:2] in _DATA
     if isinstance(error, (exc.DataError, exc.IntegrityError)):
         return True
@@ -50,7 +50,8 @@ def refuses_data(error: BaseException) -> bool:
     return "binding parameter" in str(error.orig)
 
 
-def _sqlstate(error: BaseException) -> str:
+def sqlstate(error: BaseException) -> str:
+    """Return PostgreSQL's code of an error, empty where there is none."""
     return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
 
 

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Engine, delete, exists, select
 from sqlalchemy.orm import aliased
 
-from app.logstore.contract import Checkpoint, Group, LogQuery, Page
+from app.logstore import sql_partition_drop, sql_retention
+from app.logstore.contract import Checkpoint, Group, LogQuery, Page, Stretch
 from app.logstore.count_questions import CountQuestions
 from app.logstore.reading import read_after, read_page
 from app.logstore.record import KEEPS, normalise, valid_id
@@ -101,6 +102,30 @@ class SqlStore(CountQuestions):
         )
         with store_errors(), self._engine.begin() as connection:
             connection.execute(statement.execution_options(synchronize_session=False))
+
+    def expired(
+        self, keep: str, before: str, after_id: str | None = None, limit: int = 1000
+    ) -> list[dict[str, Any]]:
+        with store_errors(), self._engine.connect() as connection:
+            return sql_retention.read_expired(connection, keep, before, after_id, limit)
+
+    def purge(self, keep: str, ids: Sequence[str]) -> int:
+        with store_errors(), self._engine.begin() as connection:
+            return sql_retention.delete_records(connection, keep, ids)
+
+    def wholes(self, keep: str, before: str) -> list[Stretch] | None:
+        if self._engine.dialect.name != "postgresql":
+            return None
+        with store_errors(), self._engine.connect() as connection:
+            return sql_partition_drop.expired_partitions(connection, keep, before)
+
+    def drop(self, stretch: Stretch, count: int) -> bool:
+        with store_errors():
+            return sql_partition_drop.drop_partition(self._engine, stretch, count)
+
+    def lease(self, name: str, holder: str, seconds: float) -> bool:
+        with store_errors(), self._engine.begin() as connection:
+            return sql_retention.take_lease(connection, name, holder, seconds)
 
 
 def _forget_connections_after_fork(engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""The log as tables: records, how far each host's segments are stored, and counts."""
+"""The log as tables: records, how far each host's segments are stored, counts, leases."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -120,6 +120,17 @@ class LogCheckpoint(db.Model):  # type: ignore[name-defined, misc]
     sealed: Mapped[bool]
     next_seq: Mapped[int] = mapped_column(BigInteger)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now, onupdate=utc_now)
+
+
+class LogLease(db.Model):  # type: ignore[name-defined, misc]
+    """Tell which host does what only one may do at a time, and until when it has the say."""
+
+    __tablename__ = "log_leases"
+    __bind_key__ = "logs"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(64))
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class LogCount(db.Model):  # type: ignore[name-defined, misc]

@@ -129,14 +129,19 @@ class _RecordedStream:
 
 def _fields(status: int) -> dict[str, Any]:
     # Taken now: a stream ends when the request's context is gone.
+    context = log_context.current()
+    details: dict[str, Any] = {"user_agent": request.user_agent.string[:_USER_AGENT_LENGTH]}
+    if context.get("user_id") and "_login_user" not in g:
+        # Nobody asked Flask-Login: the cookie says so, but its session may have ended.
+        details["user_unverified"] = True
     return {
-        **log_context.current(),
+        **context,
         "method": request.method,
         "path": request.path,
         "status": status,
         "remote_addr": request.remote_addr,
         "slow_ms": current_app.config["SLOW_QUERY_MS"],
-        "details": {"user_agent": request.user_agent.string[:_USER_AGENT_LENGTH]},
+        "details": details,
     }
 
 
@@ -147,4 +152,6 @@ def _write(access: _Access, fields: dict[str, Any], stats: "query_timer.QuerySta
         fields |= {"db_ms": round(stats.total_ms, 3), "db_count": stats.count}
         if (slow or fields["status"] >= 500) and stats.queries:
             fields["details"]["queries"] = stats.story()
+        if repeated := stats.n_plus_one():
+            fields["details"]["n_plus_one"] = repeated
     record_event("request", "request", duration_ms=duration, **fields)

@@ -7,6 +7,7 @@ import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import itemgetter
 from types import FrameType
 from typing import Any
 
@@ -20,6 +21,10 @@ from app.observability.exceptions import project_file
 
 _MAX_KINDS = 50  # Different statements kept for one request; further ones are only counted.
 _MAX_STATEMENT = 2000
+# Equal questions from one line, in one request, that a single one could ask.
+_N_PLUS_ONE = 5
+_MAX_N_PLUS_ONE = 3
+_SHORT_STATEMENT = 200
 _MAX_STACK = 80
 _OWN_FOLDER = "app/observability/"
 
@@ -45,12 +50,24 @@ class QueryStats:
             self.queries[statement, line] = [(started - self.started) * 1000, ms, 1]
 
     def story(self) -> list[dict[str, Any]]:
-        """Return the statements in the order of their first run."""
+        """Return the statements in the order of their first run; probable N+1s are marked."""
         return [
             {"statement": statement, "line": line, "offset_ms": round(offset, 3),
-             "ms": round(ms, 3), "count": int(count)}
+             "ms": round(ms, 3), "count": int(count),
+             **({"n_plus_one": True} if line and count >= _N_PLUS_ONE else {})}
             for (statement, line), (offset, ms, count) in self.queries.items()
         ]  # fmt: skip
+
+    def n_plus_one(self) -> list[dict[str, Any]]:
+        """Return the statements that one line repeated most, if that is a probable N+1."""
+        if self.count < _N_PLUS_ONE:
+            return []
+        found = [
+            {"statement": statement[:_SHORT_STATEMENT], "line": line, "count": int(count)}
+            for (statement, line), (_, _, count) in self.queries.items()
+            if line and count >= _N_PLUS_ONE
+        ]
+        return sorted(found, key=itemgetter("count"), reverse=True)[:_MAX_N_PLUS_ONE]
 
 
 _stats: ContextVar[QueryStats | None] = ContextVar("query_stats", default=None)

@@ -11,6 +11,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from flask import Flask
 
 from app.alerting import check_error_rate
+from app.logstore.retention import archive_logs
 from app.observability import log_context
 from app.observability.events import record_error
 from app.observability.ids import new_id
@@ -28,7 +29,12 @@ class Job:
     every_seconds: int
 
 
-JOBS = (Job("check_error_rate", check_error_rate, every_seconds=300),)
+JOBS = (
+    Job("check_error_rate", check_error_rate, every_seconds=300),
+    # What is expired leaves once a day, by whole days. Asked more often, and after each start, a
+    # machine that slept or was off does not miss its day.
+    Job("archive_logs", archive_logs, every_seconds=6 * 3600),
+)
 
 Report = Callable[[str, Mapping[str, Any]], None]
 

@@ -1,9 +1,9 @@
 """What an account may look like: one set of rules for pages and commands."""
 
 import re
-import unicodedata
 
 from app.services.errors import Invalid
+from app.services.texts import is_plain, is_visible, turns_text
 
 EMAIL_MAX = 254
 NAME_MAX = 80
@@ -12,13 +12,6 @@ PASSWORD_MAX = 128
 
 # ASCII only: look-alike letters that fold to the same text must not reach another's account.
 _EMAIL = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)*")
-# Control characters, lone surrogates, line and paragraph separators.
-_FORBIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
-
-
-def is_plain(text: str) -> bool:
-    """Tell whether a text holds only what a person can type on one line."""
-    return not any(unicodedata.category(char) in _FORBIDDEN for char in text)
 
 
 def normal_email(email: str) -> str:
@@ -37,11 +30,11 @@ def email_problem(email: str) -> str | None:
 
 def name_problem(name: str) -> str | None:
     """Say what is wrong with a person's name."""
-    if not name.strip():
+    if not is_visible(name):
         return "Enter a name."
     if len(name) > NAME_MAX:
         return f"Use at most {NAME_MAX} characters."
-    if not is_plain(name):
+    if not is_plain(name) or turns_text(name):
         return "Use only letters, digits and signs on one line."
     return None
 

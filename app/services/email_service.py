@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import re
 import smtplib
 import ssl
 from collections.abc import Iterable, Mapping
@@ -14,11 +13,10 @@ from flask import current_app
 
 from app.observability import metrics
 from app.observability.events import record_event
+from config import is_email_address
 
 SENT, FAILED, NOT_CONFIGURED = "sent", "failed", "not_configured"
 
-# RFC 5321 in practice: no spaces, no controls, nothing that starts a second address.
-_ADDRESS = re.compile(r"""[!#-'*+\-/-9=?^-~.]{1,64}@[A-Za-z0-9.\-\[\]:]{1,253}""")
 _MAX_SUBJECT = 200
 _GOODBYE_TIMEOUT = 1.0
 
@@ -105,7 +103,7 @@ def _sort_addresses(recipients: str | Iterable[str] | None) -> tuple[list[str], 
     skipped: list[str] = []
     for one in given:
         address = str(one).strip()
-        if _ADDRESS.fullmatch(address):
+        if is_email_address(address):
             # Once each, in the order given.
             good += [address] if address not in good else []
         else:

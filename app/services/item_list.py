@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, select, tuple_
@@ -186,5 +186,8 @@ def _check_range(*values: Any) -> None:
             value.encode()
             if "\0" in value:
                 raise ValueError(value)
-        if isinstance(value, datetime) and value.tzinfo is None:
-            raise ValueError(value)
+        if isinstance(value, datetime):
+            if value.tzinfo is None:
+                raise ValueError(value)
+            # The last and first hours there are have no time in UTC, which is what is stored.
+            value.astimezone(UTC)

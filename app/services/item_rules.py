@@ -6,6 +6,7 @@ from typing import Any
 
 from app.models.item import CATEGORY_MAX, DESCRIPTION_MAX, NAME_MAX, QUANTITY_MAX
 from app.services.errors import Invalid
+from app.services.texts import is_plain, is_visible, turns_text
 
 FIELDS = ("name", "category", "quantity", "description")
 SEARCH_MAX = 200
@@ -14,9 +15,6 @@ __all__ = [
     "CATEGORY_MAX", "DESCRIPTION_MAX", "FIELDS", "NAME_MAX", "QUANTITY_MAX", "SEARCH_MAX",
     "clean_search", "clean_values", "clean_version",
 ]  # fmt: skip
-
-# Control characters, lone surrogates, line and paragraph separators.
-_FORBIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def clean_values(values: Mapping[str, Any], *, partial: bool = False) -> dict[str, Any]:
@@ -52,7 +50,7 @@ def clean_search(text: str) -> list[str]:
     if len(text) > SEARCH_MAX:
         message = f"Search for at most {SEARCH_MAX} characters."
         raise Invalid(message, errors={"q": message})
-    plain = "".join(" " if unicodedata.category(c) in _FORBIDDEN else c for c in text)
+    plain = "".join(c if is_plain(c) else " " for c in text)
     return unicodedata.normalize("NFC", plain).casefold().split()
 
 
@@ -74,7 +72,7 @@ def _line(limit: int) -> Callable[[Any], str]:
 
 def _name(value: Any) -> str:
     name = _line(NAME_MAX)(value)
-    if not name:
+    if not is_visible(name):
         raise ValueError(_NAME_MISSING)
     return name
 
@@ -90,7 +88,7 @@ def _text(value: Any, limit: int, allowed: str) -> str:
     text = unicodedata.normalize("NFC", value.replace("\r\n", "\n"))
     if len(text) > limit:
         raise ValueError(f"Use at most {limit} characters; this has {len(text)}.")
-    if any(unicodedata.category(c) in _FORBIDDEN and c not in allowed for c in text):
+    if not is_plain(text, allowed) or turns_text(text):
         raise ValueError("Use only letters, digits, signs and spaces.")
     return text
 

@@ -1,23 +1,40 @@
 """Questions about the log, for pages and commands; knows the store by its contract only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import current_app
 
-from app.logstore import current_store
+from app.logstore import asking, current_files, current_reader, current_store
 from app.logstore.contract import LogQuery, Page, StoreUnavailable
+from app.logstore.file_store import FileStore, FileUnreadable
+from app.logstore.record import KEEPS, time_of
 
 # Pages and commands take the questions' types from here: they know no store.
 __all__ = [
-    "LogQuery", "Page", "Record", "StoreUnavailable", "count_errors", "errors", "get",
-    "get_error_summary", "get_failed_logins", "not_found", "per_hour", "request_story",
-    "runner_status", "search", "slow_queries", "tail", "user_history",
+    "FileUnreadable", "LogQuery", "Page", "Record", "StoreUnavailable", "asking_files",
+    "count_errors", "errors", "every", "get", "get_error_summary", "get_failed_logins", "newest",
+    "not_found", "oldest", "per_hour", "request_story", "runner_status", "search", "slow_queries",
+    "tail", "user_history",
 ]  # fmt: skip
 
 Record = dict[str, Any]
 _ERRORS = ("ERROR", "CRITICAL")
+_PAGE = 500
+_LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+
+def asking_files(
+    paths: Sequence[str], progress: Callable[[int], None] = lambda _bytes: None
+) -> AbstractContextManager[None]:
+    """Have the questions of a `with` block answered by log files or archives; `-` is stdin.
+
+    Every question reads them once, and tells `progress` how many bytes are read. What cannot be
+    read raises FileUnreadable.
+    """
+    return asking(FileStore(paths, progress))
 
 
 def search(query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
@@ -25,7 +42,48 @@ def search(query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
 
     Raises StoreUnavailable, as every function here does.
     """
-    return current_store().page(query, before, limit)
+    return current_reader().page(query, before, limit)
+
+
+def newest(
+    query: LogQuery, limit: int, told: Callable[[datetime], None] = lambda _moment: None
+) -> list[Record]:
+    """Return up to `limit` records, newest first, going on where a slow search stopped.
+
+    `told` gets the time that it has looked back to.
+    """
+    records: list[Record] = []
+    before = None
+    while len(records) < limit:
+        page = current_reader().page(query, before, limit - len(records))
+        records += page.records
+        if page.looked_back_to is not None:
+            told(page.looked_back_to)
+        if (before := page.next) is None:
+            break
+    return records
+
+
+def every(
+    query: LogQuery, told: Callable[[datetime], None] = lambda _moment: None
+) -> Iterator[Record]:
+    """Return all records that fit, one by one: newest first, or as they stand in files."""
+    if (files := current_files()) is not None:
+        yield from files.records(query)
+        return
+    page = Page([], "the first")
+    before = None
+    while page.next:
+        page = current_store().page(query, before, _PAGE)
+        yield from page.records
+        if (before := page.next) is not None:
+            told(page.looked_back_to or time_of(before))
+
+
+def oldest() -> datetime | None:
+    """Return the time of the oldest record in the store, None when it is empty."""
+    found = [current_store().expired(keep, _LAST_ID, None, 1) for keep in KEEPS]
+    return min((time_of(records[0]["id"]) for records in found if records), default=None)
 
 
 def tail(query: LogQuery, cursor: str | None = None, limit: int = 200) -> tuple[list[Record], str]:
@@ -33,12 +91,12 @@ def tail(query: LogQuery, cursor: str | None = None, limit: int = 200) -> tuple[
 
     Without a cursor: the newest `limit` records, to follow from there.
     """
-    return current_store().after(query, cursor, limit)
+    return current_reader().after(query, cursor, limit)
 
 
 def get(record_id: str) -> Record | None:
     """Return one record, None when there is none or the id is not one."""
-    return current_store().get(record_id)
+    return current_reader().get(record_id)
 
 
 def runner_status() -> Any:
@@ -53,7 +111,7 @@ def request_story(request_id: str, limit: int = 2000) -> list[Record]:
     records: list[Record] = []
     before = None
     while len(records) < limit:
-        page = current_store().page(query, before, min(500, limit - len(records)))
+        page = current_reader().page(query, before, min(500, limit - len(records)))
         records += page.records
         if (before := page.next) is None:
             break
@@ -69,7 +127,7 @@ def get_error_summary(hours: float = 24) -> list[dict[str, Any]]:
     fields = ("action", "details.operation", "details.job", "route",
               "exception.type", "details.place", "logger")  # fmt: skip
     totals: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for group in current_store().group_by(_since(hours, levels=_ERRORS), fields, limit=1000):
+    for group in current_reader().group_by(_since(hours, levels=_ERRORS), fields, limit=1000):
         action, operation, job, route, exception_type, place, logger = group.values
         did = operation or job or (action if action != "error" else route) or action
         key = (did, exception_type, place or logger)
@@ -85,23 +143,23 @@ def get_error_summary(hours: float = 24) -> list[dict[str, Any]]:
 
 def get_failed_logins(hours: float = 24, limit: int = 1000) -> list[Record]:
     """Return the failed logins of the last hours, newest first."""
-    return _all(_since(hours, actions=("login_failed",)), limit)
+    return newest(_since(hours, actions=("login_failed",)), limit)
 
 
 def errors(hours: float = 1, limit: int = 1000) -> list[Record]:
     """Return the records of level ERROR and up of the last hours, newest first."""
-    return _all(_since(hours, levels=_ERRORS), limit)
+    return newest(_since(hours, levels=_ERRORS), limit)
 
 
 def slow_queries(hours: float = 24, limit: int = 1000) -> list[Record]:
     """Return the slow-query records of the last hours, newest first."""
-    return _all(_since(hours, actions=("slow_query",)), limit)
+    return newest(_since(hours, actions=("slow_query",)), limit)
 
 
 def not_found(hours: float = 24) -> list[tuple[str, int]]:
     """Return the paths that answered 404 with how often, most frequent first."""
     query = _since(hours, actions=("request",), status_min=404, status_max=404)
-    return current_store().count_by(query, "path")
+    return current_reader().count_by(query, "path")
 
 
 def user_history(
@@ -117,13 +175,12 @@ def user_history(
     """
     since = None if hours is None else _ago(hours)
     query = LogQuery(user_id=user_id, account=account, since=since)
-    return current_store().page(query, before, limit)
+    return current_reader().page(query, before, limit)
 
 
 def count_errors(hours: float = 1) -> int:
-    """Return how many `error` records the last hours have."""
-    query = _since(hours, actions=("error",), levels=_ERRORS)
-    return sum(count for _, count in current_store().count_by(query, "action"))
+    """Return how many `error` records the last hours have, to the minute in which they began."""
+    return current_store().counted(_since(hours, actions=("error",), levels=_ERRORS))[0].count
 
 
 def per_hour(hours: int = 24, levels: tuple[str, ...] = _ERRORS) -> list[tuple[datetime, int]]:
@@ -132,25 +189,13 @@ def per_hour(hours: int = 24, levels: tuple[str, ...] = _ERRORS) -> list[tuple[d
     Counts errors unless `levels` says otherwise; `()` counts every record.
     """
     this_hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    steps = [this_hour - timedelta(hours=back) for back in range(hours - 1, -1, -1)]
-    return [(step, _count(levels, step, step + timedelta(hours=1))) for step in steps]
-
-
-def _count(levels: tuple[str, ...], since: datetime, until: datetime) -> int:
-    query = LogQuery(levels=levels, since=since, until=until)
-    return sum(count for _, count in current_store().count_by(query, "level"))
-
-
-def _all(query: LogQuery, limit: int) -> list[Record]:
-    """Return up to `limit` records, going on where a slow search stopped."""
-    records: list[Record] = []
-    before = None
-    while len(records) < limit:
-        page = current_store().page(query, before, limit - len(records))
-        records += page.records
-        if (before := page.next) is None:
-            break
-    return records
+    first = this_hour - timedelta(hours=hours - 1)
+    query = LogQuery(levels=levels, since=first, until=this_hour + timedelta(hours=1))
+    if (files := current_files()) is not None:
+        counts = files.count_steps(query, 3600)
+        steps = (first + timedelta(hours=number) for number in range(hours))
+        return [(step, counts.get(int(step.timestamp()), 0)) for step in steps]
+    return [(one.start, one.count) for one in current_store().histogram(query, 3600).points]
 
 
 def _since(hours: float, **fields: Any) -> LogQuery:

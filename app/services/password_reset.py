@@ -12,7 +12,7 @@ from app.extensions import db
 from app.models.user import User
 from app.observability.events import record_error
 from app.services import email_service, throttle
-from app.services.account_rules import normal_email
+from app.services.account_rules import email_problem, normal_email
 from app.services.errors import Invalid
 from app.services.user_service import find_user, replace_password
 
@@ -44,7 +44,10 @@ def request_reset(email: str, address: str | None, link: Callable[[str], str] | 
     try:
         throttle.take((throttle.RESET_PER_ACCOUNT, email))
     except throttle.TooManyAttempts:
-        log.warning("password_reset_mail_held_back", extra={"account": email[:254]})
+        log.warning(
+            "password_reset_mail_held_back",
+            extra={"account": None if email_problem(email) else email},
+        )
         return
     user = find_user(email)
     if link is None:

@@ -4,7 +4,7 @@ import unicodedata
 
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from app.services.account_rules import is_plain
+from app.services.texts import is_plain
 
 _METHOD = "scrypt:32768:8:1"
 # The shape of a real hash, so that comparing with it costs the same; nothing hashes to it.

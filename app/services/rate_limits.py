@@ -1,4 +1,4 @@
-"""Rate limit counters in the app's own database, for `limits` and Flask-Limiter: `database://`.
+"""Rate limit counters in the app's own database, for `limits`: `database://`.
 
 All workers, on all hosts, share one row per limit, so that a limit holds without Redis.
 """
@@ -8,17 +8,20 @@ import logging
 import time
 from datetime import timedelta
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask
-from limits.storage import Storage
+from limits.errors import ConfigurationError
+from limits.storage import Storage, storage_from_string
+from limits.strategies import FixedWindowRateLimiter
 from sqlalchemy import Connection, case, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.extensions import db, limiter
+from app.extensions import db
 from app.models.rate_limit import RateLimit
 from app.models.types import utc_now
+from config import ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +32,12 @@ PURGE_SLICE = 200
 
 def init_app(app: Flask) -> None:
     """Count rate limits where RATE_LIMIT_STORAGE_URL says."""
-    limiter.init_app(app)
+    try:
+        storage = storage_from_string(app.config["RATE_LIMIT_STORAGE_URL"])
+    except (ConfigurationError, ValueError):
+        # A port that is no number, or parameters that the client does not know.
+        raise ConfigError("RATE_LIMIT_STORAGE_URL: the given value cannot be used.") from None
+    app.extensions["rate_limiter"] = FixedWindowRateLimiter(cast("Storage", storage))
 
 
 class DatabaseStorage(Storage):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from flask import current_app
 from limits import RateLimitItem, parse
+from limits.strategies import FixedWindowRateLimiter
 
-from app.extensions import limiter
 from app.services.errors import ServiceError
 
 
@@ -39,15 +39,17 @@ RESET_PER_ADDRESS = Limit("reset-address", parse("20 per hour"))
 
 
 def take(*attempts: tuple[Limit, str]) -> None:
-    """Count an attempt on each limit; raise TooManyAttempts if one of them is used up.
+    """Count an attempt on each limit; raise TooManyAttempts at the first one that is used up.
 
-    Call it before anything else of the request writes: the count has its own transaction.
+    Limits after that one do not count: name the address before the account, so that a blocked
+    address locks out nobody. Call it before anything else of the request writes: the count has
+    its own transaction.
     """
     if not current_app.config["RATELIMIT_ENABLED"]:
         return
-    refused = [pair for pair in attempts if not _hit(*pair)]
-    if refused:
-        raise TooManyAttempts(max(_seconds_left(*pair) for pair in refused))
+    for limit, key in attempts:
+        if not _limiter().hit(limit.rate, limit.name, key):
+            raise TooManyAttempts(_seconds_left(limit, key))
 
 
 def give_back(*attempts: tuple[Limit, str]) -> None:
@@ -55,7 +57,7 @@ def give_back(*attempts: tuple[Limit, str]) -> None:
     if not current_app.config["RATELIMIT_ENABLED"]:
         return
     for limit, key in attempts:
-        limiter.storage.incr(limit.rate.key_for(limit.name, key), limit.rate.get_expiry(), -1)
+        _limiter().storage.incr(limit.rate.key_for(limit.name, key), limit.rate.get_expiry(), -1)
 
 
 def network(address: str | None) -> str:
@@ -69,10 +71,11 @@ def network(address: str | None) -> str:
     return str(getattr(parsed, "ipv4_mapped", None) or parsed)
 
 
-def _hit(limit: Limit, key: str) -> bool:
-    return limiter.limiter.hit(limit.rate, limit.name, key)
+def _limiter() -> FixedWindowRateLimiter:
+    limiter: FixedWindowRateLimiter = current_app.extensions["rate_limiter"]
+    return limiter
 
 
 def _seconds_left(limit: Limit, key: str) -> int:
-    reset_time = limiter.limiter.get_window_stats(limit.rate, limit.name, key).reset_time
+    reset_time = _limiter().get_window_stats(limit.rate, limit.name, key).reset_time
     return max(1, math.ceil(reset_time - time.time()))

@@ -7,6 +7,7 @@ neither metadata (where a photo was taken) nor anything hidden in the file survi
 import logging
 import os
 import struct
+import threading
 import uuid
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +24,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 CONTENT_TYPE = "image/webp"
 # A few hundred bytes can claim to be a picture of gigabytes: refuse before decoding.
 MAX_PIXELS = 40_000_000
+# These decode only at their full size, four bytes a pixel; a JPEG at a fraction of its own.
+MAX_PIXELS_WHOLE = 16_000_000
 MAX_SIDE = 1600
 SMALL_SIDE = 160
 
@@ -32,6 +35,8 @@ _DAMAGED = (
     OSError, ValueError, SyntaxError, EOFError, TypeError, LookupError, ArithmeticError,
     struct.error, Image.DecompressionBombError,
 )  # fmt: skip
+# The memory of one large picture per process, however many arrive at once.
+_DECODING = threading.Lock()
 
 
 def store_image(stream: IO[bytes]) -> str:
@@ -42,7 +47,8 @@ def store_image(stream: IO[bytes]) -> str:
         raise _refused("This file is empty. Choose a picture.")
     if len(content) > limit:
         raise _refused(f"This picture is too large. Use one of at most {size_text(limit)}.")
-    picture = _decoded(content)
+    with _DECODING:
+        picture = _decoded(content)
     name = f"{uuid.uuid4().hex}.webp"
     try:
         for file, side in ((small_name(name), SMALL_SIDE), (name, MAX_SIDE)):
@@ -89,8 +95,9 @@ def _decoded(content: bytes) -> Image.Image:
         # A JPEG decodes to a fraction of its size at once; other formats ignore this.
         picture.draft("RGB", (MAX_SIDE, MAX_SIDE))
         picture.load()
-        picture = ImageOps.exif_transpose(picture)
+        # Small first: turning makes a copy.
         picture.thumbnail((MAX_SIDE, MAX_SIDE))
+        picture = ImageOps.exif_transpose(picture)
         return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
     except _DAMAGED as error:
         raise _refused(_NOT_A_PICTURE) from error
@@ -108,9 +115,11 @@ def _encoded(picture: Image.Image, side: int) -> bytes:
 def _opened(content: bytes) -> Image.Image:
     picture = Image.open(BytesIO(content), formats=FORMATS)
     width, height = picture.size
-    if width * height > MAX_PIXELS:
-        limit = MAX_PIXELS // 1_000_000
-        raise _refused(f"This picture has too many pixels. Use one of at most {limit} million.")
+    limit = MAX_PIXELS if picture.format == "JPEG" else MAX_PIXELS_WHOLE
+    if width * height > limit:
+        raise _refused(
+            f"This picture has too many pixels. Use one of at most {limit // 1_000_000} million."
+        )
     return picture
 
 

@@ -4,6 +4,7 @@ import logging
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm.attributes import set_committed_value
 
 from app.extensions import db
 from app.models.types import utc_now
@@ -16,7 +17,6 @@ from app.services import throttle
 from app.services.account_rules import (
     EMAIL_MAX,
     email_problem,
-    is_plain,
     name_problem,
     normal_email,
     password_problem,
@@ -24,6 +24,7 @@ from app.services.account_rules import (
 )
 from app.services.errors import Conflict, Invalid, NotFound
 from app.services.passwords import hash_password, password_matches
+from app.services.texts import is_plain
 
 WRONG_LOGIN = "The e-mail address or the password is wrong."
 SWITCHED_OFF = "This account is switched off. Please ask an administrator."
@@ -65,8 +66,8 @@ def authenticate(email: str, password: str, address: str | None) -> User:
     """
     email = normal_email(email)
     attempts = (
-        (throttle.LOGIN_PER_ACCOUNT, email),
         (throttle.LOGIN_PER_ADDRESS, throttle.network(address)),
+        (throttle.LOGIN_PER_ACCOUNT, email),
     )
     try:
         throttle.take(*attempts)
@@ -86,12 +87,24 @@ def authenticate(email: str, password: str, address: str | None) -> User:
 
 
 def log_in(user: User) -> None:
-    """Record that an account logs in."""
+    """Record that an account logs in; raise Invalid if its password has changed since it was read.
+
+    Checking a password takes long enough for its owner to change it.
+    """
+    version = user.session_version
     with (
         log_context.bound(user_id=str(user.id), account=user.email),
         operation("login", target_type="user", target_id=user.id),
     ):
-        user.last_login_at = utc_now()
+        seen = db.session.scalar(
+            update(User)
+            .where(User.id == user.id, User.session_version == version, User.active)
+            .values(last_login_at=utc_now())
+            .returning(User.id)
+        )
+        if seen is None:
+            raise Invalid(errors={"password": WRONG_LOGIN})
+    _keep_version(user, version)
     login_attempts_total.labels(result="success").inc()
 
 
@@ -127,7 +140,14 @@ def replace_password(user: User, new: str, *, via: str) -> User:
         )
         if changed is None:
             raise Conflict("The password of this account has just been changed.")
+    _keep_version(user, version + 1)
     return user
+
+
+def _keep_version(user: User, version: int) -> None:
+    # The commit made the account forget it: read again, it could be that of a newer password,
+    # and the session that begins now would outlive the change.
+    set_committed_value(user, "session_version", version)
 
 
 def promote(email: str) -> bool:
@@ -173,7 +193,8 @@ def _login_failed(email: str, reason: str) -> None:
         "login_failed",
         "login failed",
         level=logging.WARNING,
-        account=email[:EMAIL_MAX],
+        # What is no address may be a password, typed into the wrong field.
+        account=None if email_problem(email) else email,
         outcome="refused",
         reason=reason,
     )

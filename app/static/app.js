@@ -46,14 +46,21 @@ for (const input of document.querySelectorAll("input[type=file][data-max-bytes]"
   });
 }
 
-// A form is sent once, however often its button is pressed.
+// A form is sent once, however often its button is pressed. After some seconds it may be sent
+// again: the first time was stopped, or failed on its way.
 for (const form of document.querySelectorAll("form[method=post]")) {
   form.addEventListener("submit", (event) => {
-    if (form.dataset.sent) event.preventDefault();
+    const refused = form.querySelector("input[type=file]:invalid");
+    if (refused) refused.reportValidity();
+    if (refused || form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
     form.dataset.sent = "yes";
+    setTimeout(() => delete form.dataset.sent, 5000);
   });
 }
-// Coming back with the browser's back button finds the form usable again.
+// Coming back with the browser's back button finds the form usable at once.
 window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });

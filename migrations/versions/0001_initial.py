@@ -106,6 +106,13 @@ def upgrade_logs() -> None:
         sa.PrimaryKeyConstraint("source", "segment", name=op.f("pk_log_checkpoints")),
     )
     op.create_table(
+        "log_leases",
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("holder", sa.String(64), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_log_leases")),
+    )
+    op.create_table(
         "log_counts",
         sa.Column("step", sa.Integer(), nullable=False),
         sa.Column("start", sa.BigInteger(), nullable=False),
@@ -181,6 +188,7 @@ def upgrade_logs() -> None:
 
 def downgrade_logs() -> None:
     op.drop_table("logs")
+    op.drop_table("log_leases")
     op.drop_table("log_counts")
     op.drop_table("log_checkpoints")
 

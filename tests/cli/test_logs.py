@@ -1,4 +1,5 @@
 import contextlib
+import gzip
 import json
 import os
 import pty
@@ -19,9 +20,11 @@ from app.cli.logs import POLL_SECONDS, logs
 from app.extensions import db
 from tests.helpers import ROOT, run_flask, server_env, wait_for
 from tests.log_records import failed_request, made, put
+from tests.logstore.stores import line, write_lines
 
 Run = Callable[..., Result]
-SINCE_COMMANDS = sorted(set(logs.commands))
+# These two list nothing.
+SINCE_COMMANDS = sorted(set(logs.commands) - {"archive", "recount", "verify"})
 
 
 @pytest.fixture
@@ -180,6 +183,59 @@ def test_each_command_takes_since_json_and_refuses_a_bad_time_in_one_line(
     result = run(command, *user, "--since", "yesterday")
     assert (result.exit_code, result.stdout) == (2, "")
     assert re.fullmatch(r"Error: --since: 'yesterday' is neither [^\n]+\n", result.stderr)
+
+
+@pytest.mark.parametrize("command", SINCE_COMMANDS)
+def test_each_command_asks_files_the_same_as_the_store(
+    app: Flask, run: Run, tmp_path: Path, command: str
+) -> None:
+    records = [
+        *failed_request("r-1"), *failed_request("r-2"),
+        made("slow", action="slow_query", level="WARNING", statement="SELECT ?", user_id="7"),
+        made("no entry", action="login_failed", level="WARNING", account="bob@example.com"),
+        made("request", action="request", status=404, path="/a", user_id="7"),
+        made("figures", action="sample"), made("a zebra"),
+        made("old", ago=timedelta(days=2), level="ERROR", user_id="7"),
+    ]  # fmt: skip
+    args = [command, *(["7"] if command == "user" else []), "--json"]
+    paths = [tmp_path / "x.log", tmp_path / "x.log.000001.gz"]
+    write_lines(paths[0], *records[4:])
+    paths[1].write_bytes(gzip.compress(b"".join(line(one) for one in records[:5])))
+    without = {"source", "seq"}
+
+    def asked(*more: str) -> list[dict[str, Any]]:
+        found = [
+            {name: value for name, value in one.items() if name not in without}
+            for one in objects(run(*args, *more))
+        ]
+        return sorted(found, key=str) if command == "export" else found
+
+    assert not [one for one in asked() if one.get("count", 1)]
+    assert asked("--file", *map(str, paths))
+    found = asked("--file", *map(str, paths))
+    put(app, *records)
+    assert asked() == found
+
+
+@pytest.mark.parametrize("command", SINCE_COMMANDS)
+def test_a_file_that_cannot_be_read_is_one_line_that_names_it(run: Run, command: str) -> None:
+    result = run(command, *(["7"] if command == "user" else []), "--file", "no/such.log")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "Error: no/such.log: No such file or directory\n"
+
+
+def test_standard_input_is_a_file_too(app: Flask) -> None:
+    piped = line(made("piped", level="ERROR"))
+    for args in (["search", "PIPED"], ["per-hour"], ["errors", "--list"]):
+        result = app.test_cli_runner().invoke(args=["logs", *args, "--file", "-"], input=piped)
+        assert result.exit_code == 0, result.output
+        assert "piped" in result.stdout or result.stdout.split()[-1] == "#" * 40
+
+
+def test_files_cannot_be_followed(run: Run) -> None:
+    result = run("tail", "--follow", "--file", "x")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--follow" in result.stderr
 
 
 @pytest.mark.parametrize("command", SINCE_COMMANDS)

@@ -133,6 +133,8 @@ FILTERS = [
     (LogQuery(text='say "hi" \\'), "b"),
     (LogQuery(text='GRÖSSE "x'), "d"),
     (LogQuery(text=".*"), ""),
+    (LogQuery(text='xÖ"'), "f"),
+    (LogQuery(text='","'), ""),
     (LogQuery(text="x" * 40_000), ""),
     (LogQuery(text="nowhere\0"), ""),
     (LogQuery(user_id="\0", request_id="\ud800"), ""),
@@ -140,19 +142,21 @@ FILTERS = [
 ]
 
 
+FILTERED = [
+    sample(minutes(0), message="a", action="request", path="/items/5", route="/items/<id>",
+           status=500, duration_ms=120.0, user_id="7", request_id="r1", statement="SELECT 1"),
+    sample(minutes(1), message="b", action="item_create", user_id="7", account="b@c.d",
+           request_id="r1", details={"note": 'Say "hi" \\ there'}),
+    sample(minutes(2), message="c", action="error", level="ERROR", request_id="r1",
+           exception={"type": "ValueError", "message": "Broken cable", "fingerprint": "f1"}),
+    sample(minutes(3), message="d", details={"note": "Hello World", "size": 'grÖsse "x" axb'}),
+    sample(minutes(4), message="e", level="DEBUG", details={"size": "Größe"}),
+    sample(minutes(5), message="f", level="CRITICAL", details={"share": "100%_", "ä": 'xö"'}),
+]  # fmt: skip
+
+
 def test_each_filter_selects_its_records(log_store: LogStore) -> None:
-    put(
-        log_store,
-        sample(minutes(0), message="a", action="request", path="/items/5", route="/items/<id>",
-               status=500, duration_ms=120.0, user_id="7", request_id="r1", statement="SELECT 1"),
-        sample(minutes(1), message="b", action="item_create", user_id="7", account="b@c.d",
-               request_id="r1", details={"note": 'Say "hi" \\ there'}),
-        sample(minutes(2), message="c", action="error", level="ERROR", request_id="r1",
-               exception={"type": "ValueError", "message": "Broken cable", "fingerprint": "f1"}),
-        sample(minutes(3), message="d", details={"note": "Hello World", "size": 'grÖsse "x" axb'}),
-        sample(minutes(4), message="e", level="DEBUG", details={"size": "Größe"}),
-        sample(minutes(5), message="f", level="CRITICAL", details={"share": "100%_"}),
-    )  # fmt: skip
+    put(log_store, *FILTERED)
     for query, found in FILTERS:
         page = log_store.page(query)
         follow, _ = log_store.after(query, None)
@@ -360,3 +364,56 @@ def test_two_hosts_store_the_same_outbox_rows_once(log_store: LogStore) -> None:
         thread.join()
     assert sorted(new) == sorted(one["id"] for one in records)
     assert len(everything(log_store)) == 200
+
+
+def test_what_is_expired_comes_oldest_first_and_by_class(log_store: LogStore) -> None:
+    records = [sample(minutes(index % 5), message=str(index)) for index in range(10)]
+    put(log_store, *records, sample(minutes(1), level="ERROR"), sample(minutes(1), action="login"))
+    wanted = sorted(one["id"] for one in records if one["id"] < id_floor(minutes(3)))
+    seen: list[str] = []
+    while page := log_store.expired("info", id_floor(minutes(3)), seen[-1] if seen else None, 4):
+        assert len(page) <= 4
+        seen += [one["id"] for one in page]
+    assert seen == wanted
+    whole = log_store.expired("error", id_floor(minutes(3)))
+    assert whole == log_store.page(LogQuery(levels=("ERROR",))).records
+
+
+def test_exactly_the_named_records_are_deleted(log_store: LogStore) -> None:
+    records = [sample(minutes(index), message=str(index)) for index in range(4)]
+    put(log_store, *records, sample(minutes(0), message="kept", level="ERROR"))
+    gone = [records[0]["id"], records[2]["id"]]
+    assert log_store.purge("error", gone) == 0
+    assert log_store.purge("info", gone) == 2
+    assert log_store.purge("info", gone) == 0
+    assert log_store.purge("info", []) == 0
+    left = [one["message"] for one in log_store.page(LogQuery()).records]
+    assert sorted(left) == ["1", "3", "kept"]
+
+
+def test_a_lease_has_one_holder_until_it_ends(log_store: LogStore) -> None:
+    assert log_store.lease("work", "a", 60)
+    assert not log_store.lease("work", "b", 60)
+    assert log_store.lease("other work", "b", 60)
+    assert log_store.lease("work", "a", 60)
+    # Whoever is done gives it up.
+    assert log_store.lease("work", "a", 0)
+    assert log_store.lease("work", "b", 60)
+    assert not log_store.lease("work", "a", 60)
+
+
+def test_of_many_who_want_a_lease_at_once_one_gets_it(log_store: LogStore) -> None:
+    start = threading.Barrier(6)
+    won: list[str] = []
+
+    def host(name: str) -> None:
+        start.wait()
+        if log_store.lease("work", name, 60):
+            won.append(name)
+
+    threads = [threading.Thread(target=host, args=(str(name),)) for name in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1

@@ -106,7 +106,7 @@ def test_a_line_without_any_end_is_kept_in_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(segments, "CHUNK", 100)
-    monkeypatch.setattr(segments, "_LONGEST_LINE", 400)
+    monkeypatch.setattr(segments, "LONGEST_LINE", 400)
     path = tmp_path / "app.log"
     path.write_bytes(b"x" * 1000 + b"\n")
     with path.open("ab") as file:

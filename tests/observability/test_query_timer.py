@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 from flask.testing import FlaskClient
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -125,11 +125,11 @@ def test_a_failed_request_tells_the_sql_it_ran(app: Flask, client: FlaskClient) 
 
     app.add_url_rule("/broken", "broken", view)
     client.get("/broken")
-    (request,) = log_lines(app, "request")
-    (query,) = request["details"]["queries"]
+    (record,) = log_lines(app, "request")
+    (query,) = record["details"]["queries"]
     assert (query["statement"], query["count"]) == ("SELECT ?", 3)
     assert query["line"].startswith("tests/observability/test_query_timer.py:")
-    assert 0 <= query["ms"] <= request["db_ms"] + 0.01
+    assert 0 <= query["ms"] <= record["db_ms"] + 0.01
 
 
 def test_an_account_keeps_so_many_kinds_and_counts_all() -> None:
@@ -149,3 +149,38 @@ def test_an_account_ends_with_its_work(app_context: Flask) -> None:
     query_timer.stop()
     db.session.execute(text("SELECT 2"))
     assert stats.count == 1
+
+
+def test_statements_that_one_line_repeats_are_a_probable_n_plus_one(
+    app: Flask, client: FlaskClient
+) -> None:
+    def view() -> str:
+        for times in (4, 5, 9):
+            columns = ", ".join(["1"] * times)
+            for _ in range(times):
+                db.session.execute(text(f"SELECT {columns} AS last"))
+        if request.args:
+            raise LookupError
+        return "ok"
+
+    app.add_url_rule("/repeats", "repeats", view)
+    client.get("/repeats")
+    client.get("/repeats?fail=1")
+    quick, failed = (one["details"] for one in log_lines(app, "request"))
+    assert "queries" not in quick
+    assert quick["n_plus_one"] == failed["n_plus_one"]
+    assert [one["count"] for one in quick["n_plus_one"]] == [9, 5]
+    assert quick["n_plus_one"][0]["line"].startswith("tests/observability/test_query_timer.py:")
+    assert [one.get("n_plus_one") for one in failed["queries"]] == [None, True, True]
+
+
+def test_what_is_told_of_repeats_is_bounded_and_needs_a_line() -> None:
+    stats = QueryStats()
+    for kind in range(40):
+        for _ in range(5 + kind):
+            stats.add(f"SELECT {kind} {'x' * 900}", "app/x.py:1", stats.started, 1.0)
+            stats.add(f"SELECT {kind}", None, stats.started, 1.0)
+    found = stats.n_plus_one()
+    assert [one["count"] for one in found] == [29, 28, 27]
+    assert len(str(found)) < 1000
+    assert QueryStats().n_plus_one() == []

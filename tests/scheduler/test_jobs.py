@@ -21,8 +21,10 @@ def reports() -> Reports:
     return Reports()
 
 
-def test_errors_are_checked_every_five_minutes() -> None:
-    assert {job.name: job.every_seconds for job in JOBS}["check_error_rate"] == 300
+def test_errors_are_checked_every_five_minutes_and_logs_archived_daily() -> None:
+    every = {job.name: job.every_seconds for job in JOBS}
+    assert every["check_error_rate"] == 300
+    assert every["archive_logs"] <= 86_400
 
 
 def test_each_run_has_its_own_request_id_on_all_its_records(app: Flask, reports: Reports) -> None:
@@ -70,9 +72,11 @@ def test_a_late_run_is_done_and_several_late_runs_are_one(app: Flask, reports: R
     scheduler = make_scheduler(app, reports)
     scheduler.start(paused=True)
     try:
-        (job,) = scheduler.get_jobs()
-        assert (job.id, job.coalesce, job.max_instances, job.misfire_grace_time) == (
-            "check_error_rate", True, 1, MISFIRE_GRACE_SECONDS,
+        found = {job.id: job for job in scheduler.get_jobs()}
+        assert set(found) == {job.name for job in JOBS}
+        job = found["check_error_rate"]
+        assert (job.coalesce, job.max_instances, job.misfire_grace_time) == (
+            True, 1, MISFIRE_GRACE_SECONDS,
         )  # fmt: skip
         assert job.trigger.interval.total_seconds() == 300
     finally:

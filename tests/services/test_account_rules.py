@@ -4,13 +4,16 @@ from hypothesis import strategies as st
 
 from app.services.account_rules import (
     email_problem,
-    is_plain,
     name_problem,
     normal_email,
     password_problem,
     require,
 )
 from app.services.errors import Invalid
+from app.services.texts import is_plain
+
+# Nothing to see, and a text that reads as another one.
+UNSEEN = ["\u200b", "\u2060 \u00ad", "\ufe0f", "Ann\u202egnp.exe", "\u2066admin"]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +41,9 @@ def test_addresses_are_kept_in_lower_case_without_spaces_around() -> None:
     assert normal_email(" Ann@Example.COM ") == "ann@example.com"
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 81, "a\0b", "a\nb", "a\u2028b", "a\ud800b"])
+@pytest.mark.parametrize(
+    "name", ["", "  ", "x" * 81, "a\0b", "a\nb", "a\u2028b", "a\ud800b", *UNSEEN]
+)
 def test_names_are_one_short_line(name: str) -> None:
     assert name_problem(name)
 

@@ -107,6 +107,7 @@ def test_the_event_names_subject_and_masked_addresses_but_never_the_body(
     ("recipients", "arrives_at", "skipped"),
     [
         ("one@example.com", ["one@example.com"], None),
+        (["Ops@Example.com"], ["Ops@Example.com"], None),
         (["a@example.com", "a@example.com"], ["a@example.com"], None),
         (("a@example.com", "b@example.com"), ["a@example.com", "b@example.com"], None),
         (["a@example.com", "no address"], ["a@example.com"], ["n***"]),

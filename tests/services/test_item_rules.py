@@ -33,6 +33,9 @@ def test_a_letter_with_an_accent_is_stored_in_one_way_however_it_was_typed() -> 
     [
         ("name", "", "Enter a name."),
         ("name", "   ", "Enter a name."),
+        ("name", "\u200b", "Enter a name."),
+        ("name", "a\u202egnp.exe", "Use only letters, digits, signs and spaces."),
+        ("description", "\u2066", "Use only letters, digits, signs and spaces."),
         ("name", None, "This must be text."),
         ("name", 5, "This must be text."),
         ("name", ["a"], "This must be text."),

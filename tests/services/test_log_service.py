@@ -1,18 +1,24 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 
 from app.services.log_service import (
+    FileUnreadable,
     LogQuery,
+    asking_files,
     count_errors,
     errors,
+    every,
     get,
     get_error_summary,
     get_failed_logins,
+    newest,
     not_found,
+    oldest,
     per_hour,
     request_story,
     runner_status,
@@ -21,7 +27,7 @@ from app.services.log_service import (
     tail,
     user_history,
 )
-from tests.logstore.stores import put, sample
+from tests.logstore.stores import put, sample, write_lines
 
 
 def ago(**back: float) -> datetime:
@@ -152,3 +158,36 @@ def test_search_and_tail_ask_the_store(store: Any) -> None:
 
 def test_without_a_runner_there_is_no_status(store: Any) -> None:
     assert runner_status() is None
+
+
+def test_every_record_comes_one_by_one_and_newest_goes_on_to_its_limit(store: Any) -> None:
+    put(store, *(sample(ago(minutes=5), message="hay") for _ in range(1200)))
+    store._deadline = 0
+    told: list[datetime] = []
+    query = LogQuery(text="hay")
+    assert len(list(every(query, told.append))) == 1200
+    assert len(newest(query, 1100, told.append)) == 1100
+    assert told
+
+
+def test_the_oldest_record_is_that_of_any_class(store: Any) -> None:
+    assert oldest() is None
+    first = ago(days=3).replace(microsecond=0)
+    put(store, sample(), sample(first, level="ERROR"), sample(ago(days=1), action="login"))
+    assert oldest() == first
+
+
+def test_questions_go_to_files_within_a_block(store: Any, tmp_path: Path) -> None:
+    put(store, sample(message="stored"))
+    now = ago(minutes=0)
+    write_lines(tmp_path / "a.log", sample(message="in a file"), failure(now))
+    told: list[int] = []
+    with asking_files([str(tmp_path / "a.log")], told.append):
+        assert messages(search(LogQuery()).records) == ["sample", "in a file"]
+        assert messages(list(every(LogQuery()))) == ["in a file", "sample"]
+        assert per_hour(2)[-1][1] + per_hour(2)[-2][1] == 1
+        assert get_error_summary()[0]["place"] == "app/x.py:5 in f"
+    assert told[-1] == (tmp_path / "a.log").stat().st_size
+    assert messages(search(LogQuery()).records) == ["stored"]
+    with asking_files(["nowhere"]), pytest.raises(FileUnreadable, match="nowhere: No such"):
+        search(LogQuery())

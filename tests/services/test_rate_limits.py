@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from flask import Flask, current_app
 from limits import parse
-from limits.storage import storage_from_string
+from limits.storage import RedisStorage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 from sqlalchemy import event, func, insert, select, update
 from sqlalchemy.exc import OperationalError
@@ -19,6 +19,7 @@ from app.extensions import db
 from app.models.rate_limit import RateLimit
 from app.models.types import utc_now
 from app.services.rate_limits import PURGE_EVERY, DatabaseStorage
+from config import ConfigError
 from tests.helpers import ROOT, SECRET_KEY, wait_for
 
 MakeApp = Callable[..., Flask]
@@ -63,6 +64,20 @@ def add_expired(count: int) -> None:
 
 def test_the_scheme_database_means_this_storage() -> None:
     assert isinstance(storage_from_string("database://"), DatabaseStorage)
+
+
+def test_a_redis_server_that_is_not_there_stops_no_start(
+    make_app: MakeApp,
+) -> None:
+    app = make_app(RATE_LIMIT_STORAGE_URL="redis://127.0.0.1:1/0")
+    assert isinstance(app.extensions["rate_limiter"].storage, RedisStorage)
+    assert not app.extensions["rate_limiter"].storage.check()
+
+
+def test_an_address_that_no_client_can_use_is_refused_in_one_line(make_app: MakeApp) -> None:
+    with pytest.raises(ConfigError, match=r"^RATE_LIMIT_STORAGE_URL: .+\.$") as refused:
+        make_app(RATE_LIMIT_STORAGE_URL="redis://:hunter2@host:port")
+    assert "hunter2" not in str(refused.value)
 
 
 def test_a_counter_counts(storage: DatabaseStorage) -> None:

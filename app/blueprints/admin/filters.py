@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.services.log_service import LogQuery
+from app.services.texts import is_plain
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 STATUSES = ("2xx", "3xx", "4xx", "5xx")
@@ -19,8 +20,9 @@ RANGES = {
 CUSTOM = "custom"
 ACTIONS = (
     "request", "error", "slow_query", "login", "login_failed", "logout", "register",
-    "password_changed", "item_create", "item_update", "item_delete", "upload", "email_sent",
-    "email_failed", "alert_firing", "alert_resolved", "logs_viewed", "sample",
+    "password_changed", "role_changed", "item_create", "item_update", "item_delete", "upload",
+    "email_sent", "email_failed", "alert_firing", "logs_viewed", "logs_exported", "logs_archived",
+    "logs_purged", "log_store_unavailable", "log_store_available", "sample",
 )  # fmt: skip
 # One a minute from each process: left out unless asked for.
 QUIET_ACTIONS = ("sample",)
@@ -136,7 +138,7 @@ def _clean(value: str) -> str:
     if len(value) > _MAX_LENGTH:
         raise ValueError(f"Use {_MAX_LENGTH} characters or fewer.")
     # PostgreSQL refuses NUL in a parameter; no field needs any control character.
-    if not value.isprintable():
+    if not is_plain(value):
         raise ValueError("Remove the characters that cannot be printed.")
     return value
 

@@ -98,8 +98,17 @@ def place(record: Record) -> str | None:
 
 def queries(record: Record) -> list[dict[str, Any]]:
     """Return the SQL a request ran, where the record has it."""
-    found = _details(record).get("queries")
-    return [query for query in found if isinstance(query, dict)] if isinstance(found, list) else []
+    return _objects(record, "queries")
+
+
+def n_plus_one(record: Record) -> list[dict[str, Any]]:
+    """Return the statements that one line of a request repeated: a probable N+1 each."""
+    return _objects(record, "n_plus_one")
+
+
+def _objects(record: Record, name: str) -> list[dict[str, Any]]:
+    found = _details(record).get(name)
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def fields(record: Record) -> list[tuple[str, Any]]:

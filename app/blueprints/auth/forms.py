@@ -7,8 +7,9 @@ from flask_wtf import FlaskForm
 from wtforms import BooleanField, EmailField, Field, PasswordField, StringField
 from wtforms.validators import EqualTo, StopValidation
 
-from app.services.account_rules import EMAIL_MAX, NAME_MAX, PASSWORD_MAX, PASSWORD_MIN, is_plain
+from app.services.account_rules import EMAIL_MAX, NAME_MAX, PASSWORD_MAX, PASSWORD_MIN
 from app.services.errors import ServiceError
+from app.services.texts import is_plain
 
 PASSWORD_HINT = f"{PASSWORD_MIN} to {PASSWORD_MAX} characters; a few unrelated words are good."
 _REPEAT_MISSING = "Enter the new password again."

@@ -59,7 +59,10 @@ class ItemForm(FlaskForm):  # type: ignore[misc]
         return [text for name, text in errors.items() if name not in self or name == "version"]
 
 
-def _number(text: str) -> Any:
-    """Return a number where a text is one; else the text, for the service to refuse."""
+def _number(text: Any) -> Any:
+    """Return a number where a text is one; else what was sent, for the service to refuse."""
+    if not isinstance(text, str):
+        # A file, sent under this name.
+        return text
     text = text.strip()
     return int(text) if _WHOLE_NUMBER.fullmatch(text) else text

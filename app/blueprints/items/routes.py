@@ -14,6 +14,7 @@ from flask import (
     url_for,
 )
 from flask_login import current_user, login_required
+from werkzeug.datastructures import CombinedMultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.blueprints.items.forms import ItemForm
@@ -69,7 +70,7 @@ def show(item_id: int) -> str:
 @login_required  # type: ignore[untyped-decorator]
 def create() -> Any:
     """Take a new item, or show the form again with what is wrong."""
-    form = ItemForm()
+    form = _sent_form()
     if not form.is_submitted():
         return _form_page(form)
     try:
@@ -87,8 +88,7 @@ def edit(item_id: int) -> Any:
     item = item_service.get_item(item_id)
     if not item_service.may_change(current_user, item):
         raise Forbidden("Only its owner and administrators may change this item.")
-    # What a form leaves out must not be filled from the item: its version above all.
-    form = ItemForm(obj=item if request.method == "GET" else None)
+    form = _sent_form(item)
     if not form.is_submitted():
         return _form_page(form, item=item)
     try:
@@ -132,6 +132,14 @@ def image(item_id: int) -> Response:
         # A new picture gets a new name, and so a new address.
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     return response
+
+
+def _sent_form(item: Any = None) -> ItemForm:
+    if request.method == "GET":
+        return ItemForm(None, obj=item)
+    # From the form only: Flask-WTF would take JSON too, whose values are no texts. And what a
+    # form leaves out must not be filled from the item: its version above all.
+    return ItemForm(CombinedMultiDict([request.files, request.form]))
 
 
 def _form_page(

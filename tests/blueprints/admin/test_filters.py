@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -6,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.blueprints.admin.filters import FIELDS, is_record_id, parse, request_id_error
+from app.blueprints.admin.filters import ACTIONS, FIELDS, is_record_id, parse, request_id_error
 from app.observability.ids import new_id
 from app.services.log_service import LogQuery
+from tests.helpers import ROOT
 
 NOW = datetime(2026, 11, 23, 18, 30, tzinfo=UTC)
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -25,6 +27,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
         ({"user": "Ann@Example.com"}, LogQuery(account="ann@example.com")),
         ({"request_id": " abc-1 "}, LogQuery(request_id="abc-1")),
         ({"text": "50 % off"}, LogQuery(text="50 % off")),
+        ({"text": "12\u00a0kg\u3000\u200d"}, LogQuery(text="12\u00a0kg\u3000\u200d")),
         ({"range": "15m"}, LogQuery(since=NOW - timedelta(minutes=15))),
         ({"range": "7d"}, LogQuery(since=NOW - timedelta(days=7))),
         ({"from": "2026-11-23T12:00"}, LogQuery(since=NOON)),
@@ -41,6 +44,13 @@ def test_filters_in_the_address_become_a_query(args: dict[str, str], expected: L
     filters = parse(args, NOW)
     assert filters.errors == {}
     assert replace(filters.query, without_actions=()) == expected
+
+
+def test_the_actions_to_choose_from_are_those_that_are_recorded() -> None:
+    call = re.compile(r'(?:record_event|operation|_events\.makeRecord)\(\s*"([a-z_]+)"')
+    texts = [path.read_text() for path in (ROOT / "app").rglob("*.py")]
+    recorded = {action for text in texts for action in call.findall(text)}
+    assert set(ACTIONS) == recorded | {"error", "sample"}
 
 
 def test_samples_stay_out_unless_they_are_asked_for() -> None:

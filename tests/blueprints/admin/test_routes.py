@@ -268,6 +268,18 @@ def test_a_request_is_told_from_its_first_statement_to_its_answer(
     assert found.one("div", class_="traceback")
 
 
+def test_a_request_s_page_names_its_probable_n_plus_one(app: Flask, as_admin: FlaskClient) -> None:
+    repeated = {"statement": "SELECT <users>", "line": "app/x.py:9", "count": 12}
+    details = {"n_plus_one": [repeated, "?"], "queries": [{**repeated, "n_plus_one": True}]}
+    put(app, made("request", request_id="r-1", action="request", status=200, details=details))
+    found = page(as_admin, "/admin/requests/r-1")
+    said = found.one("section", class_="summary").one("p", class_="quiet").text
+    assert said.startswith("Probable N+1: asked 12 times from app/x.py:9")
+    assert said.endswith("SELECT <users>")
+    steps = found.one("ol", class_="timeline").every("li")
+    assert ["probable N+1" in step.text for step in steps] == [False, True]
+
+
 def test_an_id_without_records_says_that_it_may_take_a_moment(as_admin: FlaskClient) -> None:
     empty = page(as_admin, "/admin/requests/not-yet", 404).one("div", class_="empty")
     assert empty.one("a")["href"] == "/admin/requests/not-yet"

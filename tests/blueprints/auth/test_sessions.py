@@ -87,6 +87,18 @@ def test_a_request_with_an_ended_session_names_nobody_in_the_file(
     assert "account" not in record
 
 
+def test_a_record_says_when_nobody_checked_who_the_cookie_names(
+    client: FlaskClient, app: Flask, user: Account
+) -> None:
+    login(client, user)
+    for path in ("/api/items", "/items"):
+        client.get(path)
+    unchecked, checked = log_lines(app, "request")[-2:]
+    assert unchecked["user_id"] == checked["user_id"] == str(user.id)
+    assert unchecked["details"]["user_unverified"] is True
+    assert "user_unverified" not in checked["details"]
+
+
 def test_an_ended_session_is_a_strangers(app: Flask, client: FlaskClient, user: Account) -> None:
     login(client, user)
     with app.app_context():

@@ -1,0 +1,63 @@
+"""The log for programs: JSON over an administrator's session."""
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request, url_for
+from flask_login import current_user
+
+from app.blueprints.admin import filters as log_filters
+from app.error_pages import Problem, answer
+from app.models.types import utc_now
+from app.observability.events import record_error, record_event
+from app.services import log_service
+from app.services.errors import Forbidden, Invalid, Unauthorized
+from app.services.log_service import StoreUnavailable
+
+bp = Blueprint("admin_api", __name__, url_prefix="/api/logs")
+
+PAGE_SIZE = 50
+PAGE_SIZE_MAX = 500
+
+
+@bp.before_request
+def admit_administrators() -> None:
+    """Refuse everybody else; a program cannot follow a redirect to a login page."""
+    if not current_user.is_authenticated:
+        raise Unauthorized("Log in first, and send the session cookie with each request.")
+    if not current_user.is_admin:
+        raise Forbidden("The log is for administrators.")
+
+
+@bp.errorhandler(StoreUnavailable)
+def explain_unavailable_store(error: StoreUnavailable) -> Response:
+    """Say that the log store does not answer; the rest of the application goes on."""
+    record_error(error, method=request.method, path=request.path)
+    response = answer(Problem(503, detail="The log store does not answer. Try again later."))
+    response.headers["Retry-After"] = "10"
+    return response
+
+
+@bp.get("")
+def index() -> Response:
+    """List records, newest first, by the filters of the log page; follow `next` until it is null.
+
+    A page may be shorter than `limit`, even empty: `looked_back_to` then says how far back a
+    search came in its time, and `next` goes on from there.
+    """
+    filters = log_filters.parse(request.args, utc_now())
+    limit = request.args.get("limit", str(PAGE_SIZE))
+    errors = dict(filters.errors)
+    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= PAGE_SIZE_MAX):
+        errors["limit"] = f"Use a whole number from 1 to {PAGE_SIZE_MAX}."
+    if errors:
+        raise Invalid(next(iter(errors.values())), errors=errors)
+    page = log_service.search(filters.query, before=filters.before, limit=int(limit))
+    record_event("logs_viewed", "logs viewed", details={"page": "api", "filters": filters.audit()})
+    here: dict[str, Any] = {**filters.address(before=page.next), "limit": limit}
+    response = jsonify(
+        records=page.records,
+        next=url_for("admin_api.index", **here) if page.next else None,
+        looked_back_to=page.looked_back_to.isoformat() if page.looked_back_to else None,
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,100 @@
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from app.blueprints.admin.api import PAGE_SIZE, PAGE_SIZE_MAX
+from app.extensions import db
+from tests.helpers import Account, log_lines, login
+from tests.log_records import failed_request, made, put
+
+
+@pytest.fixture
+def as_admin(client: FlaskClient, admin: Account) -> FlaskClient:
+    login(client, admin)
+    return client
+
+
+def ask(client: FlaskClient, address: str, status: int = 200) -> Any:
+    answer = client.get(address)
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    kind = "application/json" if status == 200 else "application/problem+json"
+    assert answer.content_type == kind
+    return answer.get_json()
+
+
+def messages(answer: Any) -> list[str]:
+    return [one["message"] for one in answer["records"]]
+
+
+def test_strangers_and_ordinary_users_are_refused(client: FlaskClient, user: Account) -> None:
+    assert ask(client, "/api/logs", 401)["status"] == 401
+    login(client, user)
+    assert ask(client, "/api/logs", 403)["status"] == 403
+
+
+def test_pages_follow_one_another_and_keep_the_filters(app: Flask, as_admin: FlaskClient) -> None:
+    put(app, *(made(f"number {number}", route="/a b") for number in range(PAGE_SIZE + 5)), made())
+    seen: list[str] = []
+    address = "/api/logs?route=/a%20b&level=info"
+    while address:
+        page = ask(as_admin, address)
+        seen += messages(page)
+        address = page["next"]
+    assert seen == [f"number {number}" for number in reversed(range(PAGE_SIZE + 5))]
+    assert page["looked_back_to"] is None
+    assert len(ask(as_admin, "/api/logs?limit=3")["records"]) == 3
+
+
+def test_a_record_is_the_one_of_the_store(app: Flask, as_admin: FlaskClient) -> None:
+    stored = put(app, *failed_request("r-1"))
+    found = ask(as_admin, "/api/logs?request_id=r-1&level=ERROR")["records"]
+    with app.app_context():
+        assert found == [app.extensions["log_store"].get(stored[1]["id"])]
+
+
+def test_a_search_that_ran_out_of_time_says_how_far_it_looked_and_goes_on(
+    app: Flask, as_admin: FlaskClient
+) -> None:
+    put(app, made("needle"), *(made("hay") for _ in range(3000)))
+    app.extensions["log_store"]._deadline = 0
+    page = ask(as_admin, "/api/logs?text=needle")
+    assert page["records"] == []
+    assert page["looked_back_to"].startswith("20")
+    while not page["records"]:
+        page = ask(as_admin, page["next"])
+    assert messages(page) == ["needle"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["level", "action", "user", "request_id", "text", "range", "from", "to", "status", "route",
+     "fingerprint", "before", "limit"],
+)  # fmt: skip
+def test_bad_input_is_named_in_problem_details(as_admin: FlaskClient, name: str) -> None:
+    problem = ask(as_admin, f"/api/logs?{name}=%00<x>", 422)
+    assert set(problem["errors"]) == {name}
+    assert problem["request_id"]
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "1.5", str(PAGE_SIZE_MAX + 1), "9" * 5000, "²", ""])
+def test_a_limit_is_a_whole_number_within_bounds(as_admin: FlaskClient, limit: str) -> None:
+    assert "limit" in ask(as_admin, f"/api/logs?limit={limit}", 422)["errors"]
+
+
+def test_each_view_is_an_event_without_the_text(app: Flask, as_admin: FlaskClient) -> None:
+    ask(as_admin, "/api/logs?text=hunter2&level=ERROR")
+    ask(as_admin, "/api/logs?level=NONE", 422)
+    (view,) = log_lines(app, "logs_viewed")
+    assert view["details"] == {
+        "page": "api", "filters": {"level": "ERROR", "text_length": "7"},
+    }  # fmt: skip
+
+
+def test_a_store_that_does_not_answer_is_a_503(app: Flask, as_admin: FlaskClient) -> None:
+    with app.app_context(), db.engines["logs"].begin() as connection:
+        connection.execute(text("DROP TABLE logs"))
+    assert "log store" in ask(as_admin, "/api/logs", 503)["detail"]
+    assert len(log_lines(app, "error")) == 1
