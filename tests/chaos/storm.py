@@ -21,7 +21,7 @@ from tests.logstore.stores import open_store
 from tests.mongo_server import MongoServer
 from tests.postgres_server import PostgresServer
 
-LIMIT = 120.0
+LIMIT = 300.0
 
 
 @dataclass
@@ -201,19 +201,28 @@ class Storm:
 
     def _trouble_the_disk(self, disk: Disk) -> None:
         """Let it refuse lines for a while; changes go on, their records stand in the outbox."""
+        everybody = [one for one in [*self._crew, self._shipper] if one is not None]
         if "disk is full" in self.weather:
+            # The shipper would make room: it stands still until something was refused.
+            self._signal_shipper(signal.SIGSTOP)
             disk.fill()
         else:
             # Nobody may have a file open there: everybody is killed, and begins anew.
-            for one in [*self._crew, self._shipper]:
-                if one is not None:
-                    one.kill()
-                    one.join()
+            for one in everybody:
+                one.kill()
+                one.join()
             disk.turn("ro")
-        before = self.acknowledged
-        wait_for(lambda: self._keep_alive() or self.acknowledged > before + 30, 60)
+        for _ in range(2):
+            before = self.acknowledged
+            wait_for(lambda: self._keep_alive() or self.acknowledged > before + 30, 60)  # noqa: B023
+            self._signal_shipper(signal.SIGCONT)
         disk.turn("rw")
         disk.free()
+
+    def _signal_shipper(self, number: int) -> None:
+        if self._shipper is not None and self._shipper.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._shipper.pid, number)
 
     @property
     def lost(self) -> int:

@@ -54,6 +54,7 @@ def test_every_fault_at_once_loses_and_doubles_nothing(
 # A broken part, and the storm that finds it out.
 BROKEN: dict[str, dict[str, Any]] = {
     "no flock": {"weather": {"writers stop"}, "records": 4000},
+    "no append": {},
     "no torn-line recovery": {"writer_kills": ["in mid-write"] * 4},
     "offset by inode": {"records": 2500},
     "no id to know a record by": {},
