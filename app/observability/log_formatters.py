@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -14,7 +15,7 @@ import orjson
 from app.observability import exceptions, log_context
 from app.observability.exceptions import type_name
 from app.observability.ids import new_id
-from app.observability.log_redaction import redact, redact_text, text_of
+from app.observability.log_redaction import mask, may_show_secret, plain_copy, text_of
 from app.observability.log_truncation import fit
 
 # The record contract; docs/architecture.md says what each means.
@@ -29,12 +30,13 @@ _TEXTS = (
     "action", "request_id", "parent_request_id", "user_id", "account", "method", "path", "route",
     "remote_addr", "target_type", "target_id", "outcome", "statement",
 )  # fmt: skip
-# Nobody types a secret here, and a cookie that repeats an address must not hide where it came from.
-_SAFE = frozenset({
-    "action", "request_id", "parent_request_id", "user_id", "method", "route", "remote_addr",
-    "target_type", "outcome",
+# What may show a secret. The other texts are made here, and a cookie that repeats an address must
+# not hide where it came from.
+_SHOWN = frozenset({
+    "message", "account", "path", "target_id", "statement", "exception", "details",
 })  # fmt: skip
-_KNOWN = log_context.RESERVED | {*_TEXTS, *_NUMBERS, "id", "details", "rendered_line", "in_outbox"}
+_OURS = frozenset({"rendered_line", "rendered_fields", "in_outbox"})
+_KNOWN = log_context.RESERVED | {*_TEXTS, *_NUMBERS, "id", "details"} | _OURS
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 # Line ends of other standards that JSON leaves as they are.
 _OTHER_LINE_ENDS = (
@@ -75,24 +77,29 @@ class JSONFormatter(logging.Formatter):
         return fit(data, self._max_bytes - 1, to_json)
 
     def to_dict(self, record: logging.LogRecord) -> dict[str, Any]:
-        """Return the record by the names of the contract, redacted; absent fields are absent."""
+        """Return the record by the names of the contract, redacted; absent fields are absent.
+
+        Every handler of a record gets the same one.
+        """
         given = vars(record)
-        data = _head(record, redact_text(_message(record)))
-        for name in _TEXTS:
-            if (value := given.get(name)) is not None:
-                data[name] = text_of(value) if name in _SAFE else redact_text(text_of(value))
-        # A record made outside a request says so.
-        data.setdefault("request_id", None)
-        for name in _NUMBERS:
-            if _is_number(value := given.get(name)):
-                data[name] = value
-        data |= {"host": _HOST, "pid": record.process or os.getpid()}
+        data: dict[str, Any] | None = given.get("rendered_fields")
+        if data is None:
+            data = given["rendered_fields"] = self._make_dict(record, given)
+        return data
+
+    def _make_dict(self, record: logging.LogRecord, given: Mapping[str, Any]) -> dict[str, Any]:
+        data = _head(record, _message(record))
+        texts = [data["message"]]
+        _take_fields(given, data, texts)
+        data["host"], data["pid"] = _HOST, record.process or os.getpid()
         if self._release:
             data["release"] = self._release
         if (exception := _exception(record)) is not None:
-            data["exception"] = redact(exception)
-        if details := _details(given):
-            data["details"] = redact(details)
+            data["exception"] = plain_copy(exception, texts)
+        if details := _details(given, data):
+            data["details"] = plain_copy(details, texts)
+        if may_show_secret(texts):
+            data |= {name: mask(data[name]) for name in _SHOWN if name in data}
         return data
 
 
@@ -130,15 +137,21 @@ def to_json(data: Mapping[str, Any]) -> bytes:
         # Lone surrogates: orjson refuses them, and so does every reader.
         text = json.dumps(data, ensure_ascii=False, default=text_of, allow_nan=False)
         line = text.encode("utf-8", "replace")
-    for raw, escaped in _OTHER_LINE_ENDS:
-        if raw in line:
+    if not line.isascii():
+        for raw, escaped in _OTHER_LINE_ENDS:
             line = line.replace(raw, escaped)
     return line
 
 
 def timestamp(created: float) -> str:
     """Return an instant as RFC 3339 in UTC, with microseconds."""
-    return datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    second, micro = divmod(round(created * 1_000_000), 1_000_000)
+    return f"{_to_the_second(second)}.{micro:06d}Z"
+
+
+@lru_cache(maxsize=16)
+def _to_the_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _head(record: logging.LogRecord, message: str) -> dict[str, Any]:
@@ -150,6 +163,22 @@ def _head(record: logging.LogRecord, message: str) -> dict[str, Any]:
         "logger": record.name,
         "message": message,
     }
+
+
+def _take_fields(given: Mapping[str, Any], data: dict[str, Any], texts: list[str]) -> None:
+    """Take what has a field of its own, and add what may show a secret to `texts`."""
+    for name in _TEXTS:
+        value = given.get(name)
+        if value is not None:
+            data[name] = value = text_of(value)
+            if name in _SHOWN:
+                texts.append(value)
+    # A record made outside a request says so.
+    data.setdefault("request_id", None)
+    for name in _NUMBERS:
+        value = given.get(name)
+        if value is not None and _is_number(value):
+            data[name] = value
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -176,14 +205,14 @@ def _exception(record: logging.LogRecord) -> dict[str, str] | None:
     return None
 
 
-def _details(given: Mapping[str, Any]) -> dict[str, Any]:
+def _details(given: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what has no field of its own, or does not suit it."""
     details = {key: value for key, value in given.items() if key not in _KNOWN}
     for name in _NUMBERS:
-        if (value := given.get(name)) is not None and not _is_number(value):
-            details[name] = value
-    if (own := given.get("id")) is not None and not _is_id(own):
-        details["id"] = own
+        if name in given and name not in data and given[name] is not None:
+            details[name] = given[name]
+    if "id" in given and not _is_id(given["id"]):
+        details["id"] = given["id"]
     explicit = given.get("details")
     if isinstance(explicit, Mapping):
         details.update(explicit)
