@@ -105,10 +105,10 @@ def may_show_secret(texts: list[str]) -> bool:
     text = "\n".join(texts)
     if len(text) > _MAX_TEXT or may_match(text):
         return True
-    for literal in _process_secrets:
+    for literal in (*_process_secrets, *_of_request()):  # noqa: SIM110 - twice as fast as any()
         if literal in text:
             return True
-    return any(literal in text for literal in _of_request())
+    return False
 
 
 def _of_request() -> Iterable[str]:
