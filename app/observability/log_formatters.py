@@ -36,7 +36,13 @@ _SHOWN = frozenset({
     "message", "account", "path", "target_id", "statement", "exception", "details",
 })  # fmt: skip
 _OURS = frozenset({"rendered_line", "rendered_fields", "in_outbox"})
-_KNOWN = log_context.RESERVED | {*_TEXTS, *_NUMBERS, "id", "details"} | _OURS
+# What a record's attribute is; every other one is a detail.
+_SKIPPED, _SAFE, _OPEN, _NUMBER = range(4)
+_KINDS = (
+    dict.fromkeys(log_context.RESERVED | _OURS | {"id", "details"}, _SKIPPED)
+    | {name: _OPEN if name in _SHOWN else _SAFE for name in _TEXTS}
+    | dict.fromkeys(_NUMBERS, _NUMBER)
+)
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 # Line ends of other standards that JSON leaves as they are.
 _OTHER_LINE_ENDS = (
@@ -60,21 +66,16 @@ class JSONFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         rendered: str | None = getattr(record, "rendered_line", None)
         if rendered is None:
-            rendered = self._render_in_any_case(record).decode()
             # Other handlers, and the outbox, use the same line with the same id.
-            record.rendered_line = rendered
+            rendered = record.rendered_line = self._render(record).decode()
         return rendered
 
-    def _render_in_any_case(self, record: logging.LogRecord) -> bytes:
+    def _render(self, record: logging.LogRecord) -> bytes:
         try:
-            return self.render(record)
+            return fit(self.to_dict(record), self._max_bytes - 1, to_json)
         except Exception as error:  # noqa: BLE001 - a record may be poor, but it may not be lost
             bare = _head(record, "a record that could not be formatted")
             return to_json({**bare, "request_id": None, "details": {"reason": type_name(error)}})
-
-    def render(self, record: logging.LogRecord) -> bytes:
-        data = self.to_dict(record)
-        return fit(data, self._max_bytes - 1, to_json)
 
     def to_dict(self, record: logging.LogRecord) -> dict[str, Any]:
         """Return the record by the names of the contract, redacted; absent fields are absent.
@@ -90,13 +91,13 @@ class JSONFormatter(logging.Formatter):
     def _make_dict(self, record: logging.LogRecord, given: Mapping[str, Any]) -> dict[str, Any]:
         data = _head(record, _message(record))
         texts = [data["message"]]
-        _take_fields(given, data, texts)
+        details = _take_fields(given, data, texts)
         data["host"], data["pid"] = _HOST, record.process or os.getpid()
         if self._release:
             data["release"] = self._release
         if (exception := _exception(record)) is not None:
             data["exception"] = plain_copy(exception, texts)
-        if details := _details(given, data):
+        if details:
             data["details"] = plain_copy(details, texts)
         if may_show_secret(texts):
             data |= {name: mask(data[name]) for name in _SHOWN if name in data}
@@ -165,20 +166,39 @@ def _head(record: logging.LogRecord, message: str) -> dict[str, Any]:
     }
 
 
-def _take_fields(given: Mapping[str, Any], data: dict[str, Any], texts: list[str]) -> None:
-    """Take what has a field of its own, and add what may show a secret to `texts`."""
-    for name in _TEXTS:
-        value = given.get(name)
-        if value is not None:
-            data[name] = value = text_of(value)
-            if name in _SHOWN:
-                texts.append(value)
+def _take_fields(
+    given: Mapping[str, Any], data: dict[str, Any], texts: list[str]
+) -> dict[str, Any]:
+    """Take what has a field of its own; add to `texts` what may show a secret; return the rest."""
     # A record made outside a request says so.
-    data.setdefault("request_id", None)
-    for name in _NUMBERS:
-        value = given.get(name)
-        if value is not None and _is_number(value):
-            data[name] = value
+    data["request_id"] = None
+    rest = {}
+    for name, value in given.items():
+        kind = _KINDS.get(name)
+        if kind is None:
+            rest[name] = value
+        elif kind == _SKIPPED or value is None:
+            continue
+        elif kind == _NUMBER:
+            (data if _is_number(value) else rest)[name] = value
+        else:
+            data[name] = value = text_of(value)
+            if kind == _OPEN:
+                texts.append(value)
+    _take_odd_ones(given, rest)
+    return rest
+
+
+def _take_odd_ones(given: Mapping[str, Any], rest: dict[str, Any]) -> None:
+    if "id" in given and not _is_id(given["id"]):
+        rest["id"] = given["id"]
+    explicit = given.get("details")
+    if isinstance(explicit, (dict, Mapping)):
+        rest.update(explicit)
+    elif explicit is not None:
+        rest["details"] = explicit
+    if given.get("stack_info"):
+        rest["stack"] = given["stack_info"]
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -203,24 +223,6 @@ def _exception(record: logging.LogRecord) -> dict[str, str] | None:
     if isinstance(info, tuple) and info[1] is not None:
         return exceptions.describe(info[1])
     return None
-
-
-def _details(given: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what has no field of its own, or does not suit it."""
-    details = {key: value for key, value in given.items() if key not in _KNOWN}
-    for name in _NUMBERS:
-        if name in given and name not in data and given[name] is not None:
-            details[name] = given[name]
-    if "id" in given and not _is_id(given["id"]):
-        details["id"] = given["id"]
-    explicit = given.get("details")
-    if isinstance(explicit, Mapping):
-        details.update(explicit)
-    elif explicit is not None:
-        details["details"] = explicit
-    if given.get("stack_info"):
-        details["stack"] = given["stack_info"]
-    return details
 
 
 def _headline(data: Mapping[str, Any]) -> str:
