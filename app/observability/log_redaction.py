@@ -24,6 +24,8 @@ _MIN_LITERAL = 6  # Masking shorter values would eat ordinary words.
 
 # Names that contain such a word and hold nothing secret.
 _HARMLESS_KEYS = frozenset({"session_version", "password_changed", "token_type"})
+# Neither quoting nor escaping changes these.
+_SPELLED_ONE_WAY = re.compile(r"[A-Za-z0-9_.~-]*")
 _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 _process_secrets: list[str] = []
@@ -45,6 +47,8 @@ def use_request_secrets(source: Callable[[], Iterable[str]] | None) -> None:
 
 def spellings(value: str) -> set[str]:
     """Return the forms in which a text may show a secret: quoted, escaped, as it is."""
+    if _SPELLED_ONE_WAY.fullmatch(value):
+        return {value}
     raw = value.encode("utf-8", "surrogatepass")
     return {
         value, quote(raw), quote_plus(raw), repr(value)[1:-1], repr(raw)[2:-1],
