@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import socket
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -104,12 +105,16 @@ class JSONFormatter(logging.Formatter):
         return data
 
 
+# For a record that no file has taken.
+_JSON = JSONFormatter()
+
+
 class TextFormatter(logging.Formatter):
     """Format a record for a person at a console; CR and LF in values cannot fake a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        data = JSONFormatter().to_dict(record)
-        moment = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        data = _JSON.to_dict(record)
+        moment = time.strftime("%H:%M:%S", time.localtime(record.created))
         parts = [moment, f"{record.levelname:<8}", _one_line(_headline(data))]
         parts += [
             f"{name}={_one_line(data[name])}"
@@ -235,4 +240,6 @@ def _headline(data: Mapping[str, Any]) -> str:
 
 
 def _one_line(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
