@@ -31,8 +31,10 @@ def init_app(app: Flask) -> None:
 
 
 def _add(response: Response) -> Response:
+    there = {name.lower() for name, _ in response.headers}
     for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+        if name.lower() not in there:
+            response.headers.add(name, value)
     if request.is_secure and current_app.config["APP_ENV"] == "production":
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     if "Cache-Control" not in response.headers and _is_content(response):
