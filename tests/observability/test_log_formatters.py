@@ -154,7 +154,7 @@ def test_a_formatter_that_fails_still_gives_a_line(monkeypatch: pytest.MonkeyPat
     def broken(_value: Any) -> Any:
         raise RuntimeError("canary")
 
-    monkeypatch.setattr(log_formatters, "redact", broken)
+    monkeypatch.setattr(log_formatters, "may_show_secret", broken)
     found = formatted(record_of("secret text", item="chair"))
     assert found["details"] == {"reason": "RuntimeError"}
     assert "secret text" not in found["message"]
