@@ -67,11 +67,11 @@ def _storm(options: argparse.Namespace, folder: Path, url: str, server: Any) -> 
     size = options.records * 350 // max(options.rotations * 11 // 10, 1)
     site = Site(folder / "site", url, f"sqlite:///{folder / 'app.db'}", max_bytes=max(size, 4096))
     site.prepare()
-    # Two kills of three are the writers'.
+    # Most of these follow a kill at any moment, so fewer will do.
     writer_kills, shipper_kills = (
         list(itertools.islice(itertools.cycle(points), count))
         for points, count in (
-            (WRITER_POINTS, options.kills * 2 // 3), (SHIPPER_POINTS, -(-options.kills // 3)),
+            (WRITER_POINTS, -(-2 * options.kills // 5)), (SHIPPER_POINTS, -(-options.kills // 5)),
         )
     )  # fmt: skip
     random.shuffle(writer_kills)
