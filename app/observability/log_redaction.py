@@ -123,6 +123,7 @@ def _redact_number(value: int | float) -> int | float | str:
 
 def _redact_mapping(mapping: Mapping[Any, Any], depth: int, left: list[int]) -> dict[str, Any]:
     result = {}
+    mapping = _without_named_value(mapping)
     for key, item in list(mapping.items())[:_MAX_ITEMS]:
         name = redact_text(text_of(key))
         result[name] = _masked(name, item) or _redact(item, depth + 1, left)
@@ -141,6 +142,14 @@ def _masked(name: str, item: Any) -> str | None:
     if item is None or isinstance(item, bool) or (isinstance(item, str) and not item):
         return None
     return MASK if is_sensitive(name) else None
+
+
+def _without_named_value(mapping: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Mask the value of a form's field: {"name": "password", "value": …}."""
+    name = mapping.get("name", mapping.get("key"))
+    if isinstance(name, str) and mapping.get("value") and is_sensitive(name):
+        return {**mapping, "value": MASK}
+    return mapping
 
 
 def text_of(value: Any) -> str:
