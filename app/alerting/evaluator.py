@@ -1,11 +1,10 @@
 """Measure, compare with the rule, and tell somebody at most once an hour, whatever runs where."""
 
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from flask import current_app
-from sqlalchemy import Connection, Update, insert, or_, select, update
+from sqlalchemy import Update, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.alerting import notifiers
@@ -16,8 +15,7 @@ from app.models.types import utc_now
 from app.services import log_service
 
 REPEAT_AFTER = timedelta(hours=1)
-# Longer than a mail can take; after it another host may try, should this one have died.
-_CLAIM = timedelta(minutes=10)
+_CLOCKS_DIFFER = timedelta(minutes=5)
 _SHOWN = 5
 
 
@@ -33,11 +31,16 @@ def check_error_rate() -> int:
 
 
 def evaluate(rule: Rule, value: float, describe: Callable[[Rule, float, float], str]) -> None:
-    """Keep the rule's state and, if it fires and nobody was told lately, tell somebody."""
+    """Keep the rule's state and, if it fires and nobody was told lately, tell somebody.
+
+    A mail counts as sent before it is: a host that dies while it sends delays the next one by an
+    hour, and what fails after the mail has gone sends no second one.
+    """
     limit = current_app.config[rule.threshold]
     firing = value > limit
     _remember(rule, value, FIRING if firing else OK)
-    if not firing or not _claim(rule):
+    before, now = _last_sent(rule), utc_now()
+    if not firing or not _is_due(before, now) or not _change_last_sent(rule, before, now):
         return
     told = False
     try:
@@ -46,7 +49,8 @@ def evaluate(rule: Rule, value: float, describe: Callable[[Rule, float, float], 
         # With nobody to mail to, the event is all there is: once an hour is often enough.
         told = told or bool(notifiers.missing_settings())
     finally:
-        _release(rule, told)
+        if not told:
+            _change_last_sent(rule, now, before)
 
 
 def firing_rules() -> dict[str, bool]:
@@ -73,28 +77,27 @@ def _remember(rule: Rule, value: float, state: str) -> None:
         return
 
 
-def _claim(rule: Rule) -> bool:
-    """Win the right to send, against all other hosts, by one conditional UPDATE."""
-    now = utc_now()
-    free = or_(AlertState.claimed_until.is_(None), AlertState.claimed_until < now)
-    due = or_(AlertState.last_sent_at.is_(None), AlertState.last_sent_at <= now - REPEAT_AFTER)
-    with db.engine.begin() as connection:
-        claimed = _of(rule).where(free, due).values(claimed_until=now + _CLAIM)
-        return _changed(connection, claimed) == 1
+def _last_sent(rule: Rule) -> datetime | None:
+    with db.engine.connect() as connection:
+        return connection.scalar(
+            select(AlertState.last_sent_at).where(AlertState.rule == rule.name)
+        )
 
 
-def _release(rule: Rule, told: bool) -> None:
-    sent: dict[str, Any] = {"last_sent_at": utc_now()} if told else {}
+def _is_due(last_sent: datetime | None, now: datetime) -> bool:
+    # A time to come is that of a clock which was ahead; it may not silence the rule.
+    return last_sent is None or not now - REPEAT_AFTER < last_sent <= now + _CLOCKS_DIFFER
+
+
+def _change_last_sent(rule: Rule, old: datetime | None, new: datetime | None) -> bool:
+    """Win the right to send, against all other hosts, or give it back."""
+    changed = _of(rule).where(AlertState.last_sent_at.is_not_distinct_from(old))
     with db.engine.begin() as connection:
-        connection.execute(_of(rule).values(claimed_until=None, **sent))
+        return bool(connection.execute(changed.values(last_sent_at=new)).rowcount)
 
 
 def _of(rule: Rule) -> Update:
     return update(AlertState).where(AlertState.rule == rule.name)
-
-
-def _changed(connection: Connection, statement: Update) -> int:
-    return int(connection.execute(statement).rowcount)
 
 
 def _describe_errors(rule: Rule, value: float, limit: float) -> str:
@@ -110,7 +113,7 @@ def _describe_errors(rule: Rule, value: float, limit: float) -> str:
         lines += [
             f"  {kind['count']:5}  {kind['last_seen']:%H:%M:%S}    {what} in {kind['action']}",
             f"                     {kind['place']}",
-            f"                     /admin/logs/{kind['last_id']}",
+            f"                     {notifiers.link('/admin/logs/' + kind['last_id'])}",
         ]
     if len(kinds) > _SHOWN:
         lines.append(f"  and {len(kinds) - _SHOWN} more kinds")

@@ -19,7 +19,7 @@ _BODY = """\
 
 What to do next
   In a browser, as an administrator of this site:
-    /admin/logs?level=ERROR&range=1h
+    {errors}
   Or in the application's folder:
     flask --app wsgi logs errors --since 1h
 
@@ -56,6 +56,11 @@ def send_alert(subject: str, message: str, severity: str = WARNING) -> bool:
     return sent
 
 
+def link(path: str) -> str:
+    """Return the address of a page of this site; without PUBLIC_URL only its path is known."""
+    return str(current_app.config["PUBLIC_URL"]).rstrip("/") + path
+
+
 def missing_settings() -> list[str]:
     """Return the settings without which no alert can reach anybody."""
     needed = ("SMTP_HOST", "ALERT_RECIPIENTS")
@@ -72,6 +77,7 @@ def _body(message: str, severity: str) -> str:
     config = current_app.config
     return _BODY.format(
         message=message.strip(),
+        errors=link("/admin/logs?level=ERROR&range=1h"),
         now=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
         host=socket.gethostname(),
         environment=config["APP_ENV"],

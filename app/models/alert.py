@@ -22,5 +22,3 @@ class AlertState(db.Model):  # type: ignore[name-defined, misc]
     # Since when the state is what it is.
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)
-    # While one host sends, the others leave it alone; past this time its claim is void.
-    claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)

@@ -153,6 +153,7 @@ def _plain_number(value: int | float) -> int | float | str:
 
 def _plain_mapping(mapping: Mapping[Any, Any], texts: list[str], depth: int) -> dict[str, Any]:
     result = {}
+    mapping = _without_named_value(mapping)
     for key, item in list(mapping.items())[:_MAX_ITEMS]:
         name = text_of(key)
         texts.append(name)
@@ -179,6 +180,14 @@ def _mask_named(name: str, item: Any) -> Any:
     if item is None or isinstance(item, bool) or item == "":
         return item
     return MASK if is_sensitive(name) else mask(item)
+
+
+def _without_named_value(mapping: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Mask the value of a form's field: {"name": "password", "value": …}."""
+    name = mapping.get("name", mapping.get("key"))
+    if isinstance(name, str) and mapping.get("value") and is_sensitive(name):
+        return {**mapping, "value": MASK}
+    return mapping
 
 
 def text_of(value: Any) -> str:

@@ -7,16 +7,25 @@ import re
 
 _STRONG = (
     r"password|passwd|passphrase|passcode|secret|token|authorization|cookie|csrf|sess(?:ion)?id"
-    r"|(?:api|access|private|signing|encryption|ssh)[-_ ]?key"
+    r"|(?:api|access|account|private|signing|encryption|ssh|pass)[-_ ]?key"
 )
 # Parts of ordinary words too: "compass", "passenger".
 _WEAK = r"pass|pwd|credential|dsn|session(?:[-_ ]id)?|jwt|otp|totp|cvv"
 
-# For a name in lower case, its words apart.
-SENSITIVE_NAME = re.compile(rf"{_STRONG}|(?<![a-z])(?:{_WEAK})s?(?![a-z])")
+# Only as a name's last word: an "auth_method" or a "pin_count" is no secret.
+_LAST = r"auth|pin|sid|sig|signature|creds?"
 
-_NAME = rf"(?:(?:{_STRONG})[\w.-]{{0,30}}+|(?<![a-z])(?:{_WEAK})s?(?:[-_.][\w.-]{{0,30}}+)?)"
-_SEPARATOR = r"""(?:\\*["']?\]?\s{0,8}[=:]\s{0,8}|["'],[ ]?(?=["'bru]))"""
+# For a name in lower case, its words apart.
+SENSITIVE_NAME = re.compile(rf"{_STRONG}|(?<![a-z])(?:{_WEAK})s?(?![a-z])|(?<![a-z])(?:{_LAST})$")
+
+_NAME = (
+    rf"(?:(?:{_STRONG})[\w.-]{{0,30}}+|(?<![a-z])(?:{_WEAK})s?(?:[-_.][\w.-]{{0,30}}+)?"
+    rf"|(?<![a-z.])(?:{_LAST}))"
+)
+_SEPARATOR = (
+    r"""(?:\\*["']?(?:\[\w{0,30}\]|\]|%5b\w{0,30}%5d|%5d)?\s{0,8}(?:=>|[=:]|%3d)\s{0,8}"""
+    r"""|["'],[ ]?(?=["'bru]))"""
+)
 # A quoted text, one quoted within another, a list, or what goes on to the next delimiter.
 _VALUE = (
     r"""[bru]{0,2}"(?:[^"\\\r\n]|\\.)*+"?|[bru]{0,2}'(?:[^'\\\r\n]|\\.)*+'?"""
@@ -27,14 +36,27 @@ _VALUE = (
 
 # Each with words of which a text must hold one to be looked at more closely.
 _RULES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
-    (("://",), re.compile(r"://(?P<secret>[^/\s:@]*+:[^/\s]*)@")),
+    (("-----begin",),
+     re.compile(r"-----begin [a-z0-9 ]{0,30}private key-----(?P<secret>.*?)(?:-----end|\Z)",
+                re.DOTALL)),
+    # A name and a password, which may hold a slash, but is no port; or one long part, a token.
+    (("://",),
+     re.compile(r"""://(?P<secret>[^/\s:@\[]*+:(?:(?!\d{1,5}[/?#])[^\s"'<>,?#]{0,256}|[^/\s]*)"""
+                r"""|[^/\s:@]{16,}+)@""")),
     (("bearer", "basic"),
      re.compile(r"\b(?:bearer|basic)\s{1,8}(?P<secret>[a-z0-9._~+/=-]{6,}+)")),
     (("authorization", "cookie"),
      re.compile(r"""(?:authorization|cookie)\s{0,8}[=:]\s{0,8}(?P<secret>[^\s"'({\[][^\r\n]*+)""")),
-    (("pass", "pwd", "secret", "token", "auth", "cookie", "csrf", "sess", "key", "credential",
-      "dsn", "jwt", "otp", "cvv"),
+    (("pass", "pwd", "secret", "token", "auth", "cookie", "csrf", "sess", "key", "cred", "dsn",
+      "jwt", "otp", "cvv", "pin", "sid", "sig"),
      re.compile(rf"{_NAME}{_SEPARATOR}(?P<secret>{_VALUE})")),
+    (("</",),
+     re.compile(rf"<[\w:.-]{{0,30}}?{_NAME}(?:\s[^<>]{{0,200}}+)?>(?P<secret>[^<]++)</")),
+    (("--",),
+     re.compile(rf"(?<![\w-])--[\w-]{{0,30}}?{_NAME}\s{{1,8}}(?P<secret>[^\s-]\S*+)")),
+    (("akia", "ghp_", "gho_", "ghs_", "github_pat_", "xox"),
+     re.compile(r"(?<!\w)(?P<secret>akia[a-z0-9]{16}|gh[ops]_[a-z0-9]{20,}+"
+                r"|github_pat_\w{20,}+|xox[a-z]-[\w-]{10,}+)")),
     (("eyj",), re.compile(r"(?<![\w-])(?P<secret>eyj[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+)?)")),
     # PostgreSQL's DETAIL repeats the row's values.
     (("detail:",), re.compile(r"^detail:\s{0,8}(?P<secret>[^\r\n]++)", re.MULTILINE)),

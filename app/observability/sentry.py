@@ -6,13 +6,13 @@ from contextvars import ContextVar
 from typing import Any
 
 import sentry_sdk
-from flask import Flask, Response, request
+from flask import Flask, Response, got_request_exception, request
 from sentry_sdk.integrations.argv import ArgvIntegration
-from sentry_sdk.integrations.flask import FlaskIntegration
+from sentry_sdk.integrations.flask import FlaskIntegration, _capture_exception
 from sentry_sdk.integrations.logging import LoggingIntegration, ignore_logger
 from sentry_sdk.integrations.modules import ModulesIntegration
 from sentry_sdk.integrations.sqlalchemy import SqlalchemyIntegration
-from sentry_sdk.types import Event, Hint
+from sentry_sdk.types import Breadcrumb, BreadcrumbHint, Event, Hint
 from sentry_sdk.utils import BadDsn, Dsn, event_from_exception
 
 from app.observability import log_context
@@ -32,6 +32,9 @@ COLLECTED: Any = {
     "database_query_data": False,
     "stack_frame_variables": False,
 }
+
+# A group or a chain can have thousands; the one that was raised comes last.
+_MAX_VALUES = 100
 
 # A long random part of a path can be the token of a link; a plain UUID is an ID of ours.
 _LONG_PART = re.compile(r"(?<=/)[A-Za-z0-9._~%=-]{20,}(?=/|$)")
@@ -69,6 +72,7 @@ def init_app(app: Flask) -> None:
         include_local_variables=False,
         max_request_body_size="never",
         before_send=scrub_event,
+        before_breadcrumb=drop_rendered,
         before_send_transaction=scrub_trace,
         traces_sampler=_sampler(app.config["SENTRY_TRACES_SAMPLE_RATE"]),
         trace_propagation_targets=[],
@@ -76,6 +80,9 @@ def init_app(app: Flask) -> None:
         debug=False,
         spotlight=False,
     )
+    # It is called before or after the receiver that writes the `error` record, as it happens, and
+    # what it raises would leave the request. The handler below sends the same exception.
+    got_request_exception.disconnect(_capture_exception)
     logging.getLogger(EVENTS).addHandler(ErrorRecords())
     if app.config["SENTRY_TRACES_SAMPLE_RATE"]:
         app.after_request(stamp_trace)
@@ -92,17 +99,15 @@ def turn_off() -> None:
 
 
 class ErrorRecords(logging.Handler):
-    """Send the exception of each `error` record: those of jobs and commands come no other way.
-
-    A request's exception comes through Flask as well; the SDK drops the second of two events
-    for one exception.
-    """
+    """Send the exception of each `error` record: of requests, jobs and commands alike."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info and record.exc_info[1] is not None:
+        if not record.exc_info or record.exc_info[1] is None:
+            return
+        try:
             sentry_sdk.capture_event(
                 *event_from_exception(
                     record.exc_info[1],
@@ -110,6 +115,8 @@ class ErrorRecords(logging.Handler):
                     mechanism={"type": EVENTS, "handled": False},
                 )
             )
+        except Exception:  # noqa: BLE001 - neither the request nor its record depends on Sentry
+            self.handleError(record)
 
 
 def scrub_event(event: Event, _hint: Hint) -> Event:
@@ -117,12 +124,9 @@ def scrub_event(event: Event, _hint: Hint) -> Event:
 
     If this raises, the SDK sends nothing.
     """
-    whole: dict[str, Any] = dict(event)
-    # Apart, because the redactor cuts lists that are longer than any a log should have.
-    spans = whole.pop("spans", [])
-    clean: Any = redact(whole)
-    if spans:
-        clean["spans"] = [redact(span) for span in spans]
+    clean: Any = {key: _scrub_part(part) for key, part in event.items()}
+    if "extra" in clean:
+        clean["extra"] = _without_rendered(clean["extra"])
     if "url" in clean.get("request", {}):
         clean["request"]["url"] = mask_long_parts(clean["request"]["url"])
     context = log_context.current()
@@ -132,6 +136,13 @@ def scrub_event(event: Event, _hint: Hint) -> Event:
         clean["user"] = {"id": str(user_id)}
     scrubbed: Event = clean
     return scrubbed
+
+
+def drop_rendered(crumb: Breadcrumb, _hint: BreadcrumbHint) -> Breadcrumb:
+    """Take out of a breadcrumb what a handler has made of its record: all of it once more."""
+    if isinstance(crumb.get("data"), dict):
+        crumb["data"] = _without_rendered(crumb["data"])
+    return crumb
 
 
 def stamp_trace(response: Response) -> Response:
@@ -158,6 +169,21 @@ def mask_long_parts(url: str) -> str:
     """Mask each part of an address's path that may be a token; drop everything behind a `?`."""
     path = url.partition("?")[0]
     return _LONG_PART.sub(lambda part: part[0] if _UUID.fullmatch(part[0]) else MASK, path)
+
+
+def _scrub_part(part: Any) -> Any:
+    # One by one, because the redactor cuts what has more parts than anything in a log should
+    # have, and the SDK needs the shape that it gave.
+    if isinstance(part, list):
+        return [redact(one) for one in part]
+    if isinstance(part, dict) and isinstance(part.get("values"), list):
+        values = [redact(one) for one in part["values"][-_MAX_VALUES:]]
+        return {**redact({**part, "values": None}), "values": values}
+    return redact(part)
+
+
+def _without_rendered(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if not str(key).startswith("rendered_")}
 
 
 def _sampler(rate: float) -> Any:

@@ -3,7 +3,9 @@
 import contextlib
 import logging
 import smtplib
+import socket
 import ssl
+import threading
 from collections.abc import Iterable, Mapping
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -19,13 +21,16 @@ SENT, FAILED, NOT_CONFIGURED = "sent", "failed", "not_configured"
 
 _MAX_SUBJECT = 200
 _GOODBYE_TIMEOUT = 1.0
+# A server that says a little now and then keeps each step within its time for ever.
+_MAX_TIMEOUTS = 4
 
 
 def send_email(recipients: str | Iterable[str], subject: str, body: str) -> bool:
     """Send a plain text mail; return True only when the server took it for somebody.
 
-    Each network step waits at most SMTP_TIMEOUT seconds. Addresses that are none are skipped,
-    which the event names. Records `email_sent` or `email_failed`, never the body; never raises.
+    Each network step waits at most SMTP_TIMEOUT seconds, all together four times as long.
+    Addresses that are none are skipped, which the event names. Records `email_sent` or
+    `email_failed`, never the body; never raises.
     """
     subject = _one_line(subject)
     good, skipped = _sort_addresses(recipients)
@@ -49,6 +54,38 @@ def send_email(recipients: str | Iterable[str], subject: str, body: str) -> bool
     return True
 
 
+class _Client(smtplib.SMTP):
+    """A conversation that is cut off when it has taken too long."""
+
+    def __init__(self, host: str, port: int, local_hostname: str, timeout: float) -> None:
+        self._late = False
+        self._timer = threading.Timer(_MAX_TIMEOUTS * timeout, self._cut_off)
+        self._timer.daemon = True
+        self._timer.start()
+        try:
+            super().__init__(host, port, local_hostname, timeout)
+        except BaseException:
+            self.close()
+            raise
+
+    def getreply(self) -> tuple[int, bytes]:
+        # When the time was up there may have been no connection yet.
+        if self._late:
+            raise TimeoutError("the mail server took too long")
+        return super().getreply()
+
+    def close(self) -> None:
+        self._timer.cancel()
+        super().close()
+
+    def _cut_off(self) -> None:
+        self._late = True
+        if self.sock is not None:
+            with contextlib.suppress(OSError):
+                # Wakes who reads from it; the method of a TLS socket would not.
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+
 def _what_is_missing(good: list[str]) -> str | None:
     if not good:
         return "no recipients"
@@ -66,7 +103,7 @@ def _deliver(config: Any, to: list[str], subject: str, body: str) -> list[str]:
     message = _message(config["MAIL_FROM"], to, subject, body)
     # Without a name of ours smtplib asks the DNS for one, which no timeout limits.
     name = config["MAIL_FROM"].partition("@")[2]
-    client = smtplib.SMTP(
+    client = _Client(
         config["SMTP_HOST"], config["SMTP_PORT"], local_hostname=name,
         timeout=config["SMTP_TIMEOUT"],
     )  # fmt: skip

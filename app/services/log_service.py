@@ -179,8 +179,13 @@ def user_history(
 
 
 def count_errors(hours: float = 1) -> int:
-    """Return how many `error` records the last hours have, to the minute in which they began."""
-    return current_store().counted(_since(hours, actions=("error",), levels=_ERRORS))[0].count
+    """Return how many `error` records the last hours have, to the minute in which they began.
+
+    Records of a clock that was ahead count when their time has come.
+    """
+    until = datetime.now(UTC)
+    query = _since(hours, until=until, actions=("error",), levels=_ERRORS)
+    return current_store().counted(query)[0].count
 
 
 def per_hour(hours: int = 24, levels: tuple[str, ...] = _ERRORS) -> list[tuple[datetime, int]]:

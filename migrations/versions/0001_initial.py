@@ -76,7 +76,6 @@ def upgrade_() -> None:
         sa.Column("value", sa.Float()),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_sent_at", sa.DateTime(timezone=True)),
-        sa.Column("claimed_until", sa.DateTime(timezone=True)),
         sa.PrimaryKeyConstraint("rule", name=op.f("pk_alerts")),
     )
     op.create_table(

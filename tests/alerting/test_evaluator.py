@@ -1,14 +1,14 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import update
 
-from app.alerting import evaluator
+from app.alerting import evaluator, notifiers
 from app.alerting.evaluator import check_error_rate, evaluate, firing_rules
 from app.alerting.rules import ERROR_RATE
 from app.extensions import db
@@ -94,6 +94,7 @@ def test_the_mail_names_the_errors_most_frequent_first(
     )
     common = [error_record() for _ in range(4)]
     store(other, *common)
+    alerting_app.config["PUBLIC_URL"] = "https://shop.example.org/"
     check_error_rate()
     (message,) = smtp_server.messages
     assert message["Subject"] == "[CRITICAL] 5 errors in the last hour, limit 3"
@@ -101,7 +102,7 @@ def test_the_mail_names_the_errors_most_frequent_first(
     first = next(n for n, words in enumerate(lines) if words[:1] == ["4"])
     assert lines[first][2:] == ["ZeroDivisionError", "in", "/items"]
     assert lines[first + 1] == ["app/services/item_service.py:42", "in", "create"]
-    assert lines[first + 2] == [f"/admin/logs/{common[-1]['id']}"]
+    assert lines[first + 2] == [f"https://shop.example.org/admin/logs/{common[-1]['id']}"]
     assert lines[first + 3][0] == "1"
     assert lines[first + 3][2:] == ["KeyError", "in", "cleanup"]
 
@@ -144,7 +145,7 @@ def test_a_failed_mail_is_tried_again_at_the_next_check(
     store(*[error_record() for _ in range(4)])
     alerting_app.config["SMTP_PORT"] = free_port()
     check_error_rate()
-    assert (state().last_sent_at, state().claimed_until) == (None, None)
+    assert state().last_sent_at is None
     alerting_app.config["SMTP_PORT"] = smtp_server.port
     check_error_rate()
     assert len(smtp_server.messages) == 1
@@ -160,22 +161,40 @@ def test_with_nobody_to_mail_to_the_event_comes_once_an_hour(alerting_app: Flask
     assert len(log_lines(alerting_app, "email_failed")) == 1
 
 
-def test_a_host_that_died_while_sending_leaves_the_mail_to_another(
+def set_last_sent(moment: datetime) -> None:
+    with db.engine.begin() as connection:
+        connection.execute(update(AlertState).values(last_sent_at=moment))
+
+
+def test_a_clock_that_was_ahead_silences_nobody_and_one_a_little_ahead_repeats_nothing(
+    alerting_app: Flask, smtp_server: Any
+) -> None:
+    for moment, mails in ((timedelta(seconds=30), 1), (timedelta(days=400), 2)):
+        evaluate(ERROR_RATE, 4, lambda *_: "text")
+        set_last_sent(utc_now() + moment)
+        evaluate(ERROR_RATE, 4, lambda *_: "text")
+        assert len(smtp_server.messages) == mails
+
+
+def test_errors_of_a_clock_that_is_ahead_wait_for_their_time(alerting_app: Flask) -> None:
+    tomorrow = utc_now() + timedelta(days=1)
+    store(error_record(), error_record(id=id_floor(tomorrow), timestamp=tomorrow.isoformat()))
+    assert check_error_rate() == 1
+
+
+def test_the_database_may_go_away_once_the_mail_has_gone(
     alerting_app: Flask, smtp_server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store(*[error_record() for _ in range(4)])
-    check_error_rate()
-    smtp_server.messages.clear()
-    with db.engine.begin() as connection:
-        claimed = {"last_sent_at": None, "claimed_until": utc_now() + timedelta(minutes=1)}
-        connection.execute(update(AlertState).values(**claimed))
-    check_error_rate()
-    assert smtp_server.messages == []
-    with db.engine.begin() as connection:
-        void = {"claimed_until": utc_now() - timedelta(seconds=1)}
-        connection.execute(update(AlertState).values(**void))
-    check_error_rate()
-    assert len(smtp_server.messages) == 1
+    send = notifiers.send_alert
+
+    def send_and_lose_the_database(*args: Any) -> bool:
+        sent = send(*args)
+        monkeypatch.setattr(evaluator, "_of", lambda *_: 1 / 0)
+        return sent
+
+    monkeypatch.setattr(notifiers, "send_alert", send_and_lose_the_database)
+    evaluate(ERROR_RATE, 4, lambda *_: "text")
+    assert state().last_sent_at is not None
 
 
 def test_a_message_that_cannot_be_made_does_not_block_the_next_check(

@@ -168,3 +168,11 @@ def test_a_giant_text_is_cut_and_not_in_the_middle_of_a_secret() -> None:
 def test_spellings_exist_for_any_text(value: str) -> None:
     assert value in spellings(value)
     assert all(isinstance(one, str) for one in spellings("\ud800" + value))
+
+
+def test_the_value_of_a_named_field_is_masked_when_its_name_says_so() -> None:
+    fields = [{"name": "password", "value": "hunter22"}, {"name": "city", "value": "Bern"}]
+    assert redact(fields) == [
+        {"name": "password", "value": MASK},
+        {"name": "city", "value": "Bern"},
+    ]

@@ -44,6 +44,21 @@ SHOWN = [
     f"eyJhbGciOiJ.eyJzdWIi{CANARY}.{CANARY}",
     f"duplicate key\nDETAIL:  Key (email)=({CANARY}) already exists.\nmore",
     f"İİ password={CANARY} İ",
+    f"-----BEGIN RSA PRIVATE KEY-----\nMIIE{CANARY}\n-----END RSA PRIVATE KEY-----",
+    f"-----BEGIN PRIVATE KEY-----\\nMIIE{CANARY}",
+    f"key AKIA{CANARY}ABCDE used",
+    f"ghp_abcdefgh0123456789{CANARY} and xoxb-1234567890-{CANARY}",
+    f"clone https://abcdef012345{CANARY}@host/x",
+    f"postgresql://user:pa/{CANARY}@host/name",
+    f"redis://:p@ss/{CANARY}@host:6379/0",
+    f"password => '{CANARY}'",
+    f"&password[]={CANARY}&user%5Bpassword%5D={CANARY}",
+    f"password%3D{CANARY}",
+    f"<login><password>{CANARY}</password><n:newPassword a='b'>{CANARY}</n:newPassword></login>",
+    f"tool --password {CANARY} --db-password {CANARY}",
+    f"AccountKey={CANARY};account_key={CANARY}",
+    f"?sig={CANARY}&signature={CANARY}&auth={CANARY}&pin={CANARY}&sid={CANARY}",
+    f"X-Auth: {CANARY}",
 ]
 
 
@@ -66,6 +81,8 @@ def test_masking_again_changes_nothing(text: str) -> None:
         "GET /items/42?page=2&sort=name", "the passenger's compass: north", "monkey=1",
         "SELECT items.name FROM items WHERE items.id = ?", "http://127.0.0.1:8000/items",
         "a session ended", "the password is wrong", "key=value", "author: Bob",
+        "http://host:8000/path@version", "app.blueprints.auth: began", "ping=1", "inside: 2",
+        "postgresql://reader@host/name", "<p>passed</p>", "-- password is missing", "design=x",
         'File "app/services/item_service.py", line 42, in create', "Keyboard: 1",
     ],
 )  # fmt: skip
@@ -77,7 +94,10 @@ def test_ordinary_text_stays_as_it_is(text: str) -> None:
     ("name", "sensitive"),
     [("password", True), ("x-api-key", True), ("tokens", True), ("session", True),
      ("sessions", True), ("compass", False), ("monkey", False), ("keyboard", False),
-     ("description", False), ("db_count", False), ("passport", False)],
+     ("description", False), ("db_count", False), ("passport", False),
+     ("auth", True), ("x-auth", True), ("pin", True), ("sid", True), ("signature", True),
+     ("creds", True), ("passkey", True), ("account_key", True), ("auth_method", False),
+     ("author", False), ("shipping", False)],
 )  # fmt: skip
 def test_a_name_is_known_by_its_words(name: str, sensitive: bool) -> None:
     assert bool(SENSITIVE_NAME.search(name)) is sensitive

@@ -92,6 +92,48 @@ def test_a_failing_request_is_one_event_with_its_request_id(
     assert event["request"]["method"] == "GET"
 
 
+def many_causes() -> None:
+    failures = [ValueError(f"row {number}") for number in range(300)]
+    raise ExceptionGroup("import failed", failures)
+
+
+def deep_causes() -> None:
+    def fall(depth: int) -> None:
+        return fall(depth + 1)
+
+    for number in range(100):
+        logging.getLogger("app.shop").info("step %s", number)
+    try:
+        fall(0)
+    except RecursionError:
+        fall(0)
+
+
+@pytest.mark.parametrize("work", [many_causes, deep_causes])
+def test_a_failure_of_any_size_is_recorded_and_sent_whole(
+    watched: Flask, receiver: SentryReceiver, work: Callable[[], None]
+) -> None:
+    watched.add_url_rule("/large", "large", work)
+    assert watched.test_client().get("/large").status_code == 500
+    assert len(log_lines(watched, "error")) == 1
+    (event,) = sent(receiver)
+    assert event["contexts"]["trace"]["trace_id"]
+    assert event["exception"]["values"][-1]["stacktrace"]["frames"][-1]["function"]
+    assert all(isinstance(one, dict) for one in event["breadcrumbs"]["values"])
+    assert all(isinstance(one, dict) for one in event["exception"]["values"])
+
+
+def test_what_fails_in_sending_costs_neither_answer_nor_record(
+    watched: Flask, receiver: SentryReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise AttributeError("outside the guard of the SDK")
+
+    monkeypatch.setattr(sentry_sdk.get_client(), "capture_event", fail)
+    assert watched.test_client().get("/broken/1").status_code == 500
+    assert len(log_lines(watched, "error")) == 1
+
+
 def test_the_same_failure_twice_is_two_events(watched: Flask, receiver: SentryReceiver) -> None:
     client = watched.test_client()
     client.get("/broken/1")
@@ -125,8 +167,10 @@ def test_a_free_form_error_line_is_an_event_and_an_info_line_its_breadcrumb(
     (event,) = sent(receiver)
     assert event["logentry"]["message"] == "something is odd"
     assert event["extra"]["item_id"] == 3
+    assert "rendered_line" not in event["extra"]
     crumbs = [one for one in event["breadcrumbs"]["values"] if one["category"] == log.name]
     assert [one["message"] for one in crumbs] == ["before it"]
+    assert "rendered_line" not in crumbs[0]["data"]
 
 
 def test_events_of_the_product_are_neither_errors_nor_breadcrumbs(
@@ -224,6 +268,11 @@ def test_all_spans_of_a_long_trace_are_kept_and_scrubbed() -> None:
     clean = scrub_event({"type": "transaction", "spans": spans}, {})
     assert len(clean["spans"]) == 500
     assert all(span["data"]["password"] == MASK for span in clean["spans"])
+
+
+def test_a_list_that_a_line_calls_values_hides_no_secret_beside_it() -> None:
+    clean = scrub_event({"extra": {"values": [{"token": "hunter22"}], "password": "hunter22"}}, {})
+    assert clean["extra"] == {"values": [{"token": MASK}], "password": MASK}
 
 
 def test_the_deepest_part_of_an_event_survives_the_scrubbing() -> None:

@@ -78,6 +78,27 @@ def hung_port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
+@pytest.fixture
+def dripping_port() -> Iterator[tuple[int, threading.Event]]:
+    """A server whose greeting has line after line, and whether its client has left."""
+    left = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection:
+                for _ in range(1000):
+                    try:
+                        connection.sendall(b"220-wait\r\n")
+                    except OSError:
+                        left.set()
+                        return
+                    time.sleep(0.02)
+
+        threading.Thread(target=drip, daemon=True).start()
+        yield server.getsockname()[1], left
+
+
 def test_a_mail_arrives_as_it_was_written(mailing_app: Flask, smtp_server: Any) -> None:
     before = sent_count("sent")
     assert send_email(recipients=["a@example.com"], subject="Grüße", body=BODY) is True
@@ -282,3 +303,14 @@ def test_it_logs_in_over_tls_only_to_a_server_it_can_trust(
     assert send_email(recipients="a@example.com", subject="s", body="b") is True
     assert seen == [(b"app", b"pass word")]
     assert len(picky.messages) == 1
+
+
+def test_a_server_that_never_stops_greeting_is_left(
+    mailing_app: Flask,
+    dripping_port: tuple[int, threading.Event],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mailing_app.config["SMTP_PORT"], left = dripping_port
+    monkeypatch.setattr(email_service, "_MAX_TIMEOUTS", 0.1)
+    assert send_email("a@example.com", "s", "b") is False
+    assert left.wait(5)
