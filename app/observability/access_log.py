@@ -146,7 +146,6 @@ def _fields(status: int) -> dict[str, Any]:
     }
 
 
-
 def _write(access: _Access, fields: dict[str, Any], stats: "query_timer.QueryStats | None") -> None:
     duration = round((time.perf_counter() - access.started) * 1000, 3)
     slow = duration >= fields.pop("slow_ms")
