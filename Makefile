@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 # `make run` serves, ARGS="-k login" what `make test` runs, ARGS=--quick how `make bench` measures.
 export PYTHON VENV PORT ARGS
 
-.PHONY: help run test lint format bench stack-test clean
+.PHONY: help run test lint format chaos bench stack-test clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' '$(ROOT)/Makefile' | while IFS='	' read -r name text; do \
@@ -25,6 +25,9 @@ lint: ## Lint and check types only
 
 format: ## Format the code and repair what ruff can repair
 	@'$(ROOT)/dev/format'
+
+chaos: ## Kill, stop and cut off the log pipeline for long; nothing may be lost (ARGS="--help")
+	@'$(ROOT)/dev/chaos'
 
 bench: ## Measure what logging costs, against others (ARGS="--quick record" for less)
 	@'$(ROOT)/dev/bench'
