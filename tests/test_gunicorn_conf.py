@@ -15,7 +15,18 @@ from urllib.request import urlopen
 import pytest
 from flask import Flask
 
-from tests.helpers import ROOT, Server, children_of, is_running, server_env, wait_for
+from app.observability.log_spool import rotated
+from app.scheduler.status import RunnerStatus, read_status
+from tests.helpers import (
+    ROOT,
+    Server,
+    answers,
+    children_of,
+    is_running,
+    server_env,
+    serving,
+    wait_for,
+)
 
 CONF = ROOT / "gunicorn.conf.py"
 
@@ -171,3 +182,20 @@ def test_a_folder_left_by_a_killed_server_is_swept_and_a_living_ones_is_not(
     finally:
         os.close(held)
     assert sorted(tmp_path.iterdir()) == [living, fresh]
+
+
+def test_the_master_which_seldom_writes_keeps_no_segment_from_going(tmp_path: Path) -> None:
+    env = {"LOG_FILE_MAX_BYTES": "4096", "LOG_FILE_BACKUP_COUNT": "3"}
+    with serving(tmp_path, workers=1, env=env) as server:
+        wait_for(lambda: read_status(server.log_dir))
+        for _ in range(60):
+            answers(f"{server.url}/")
+        # The master has written its first lines to the first of them, and nothing since.
+        wait_for(lambda: len(rotated(server.log_dir / "app.log")) <= 5)
+        status = wait_for(lambda: shipped(server, beyond=3))
+        assert status.dropped == 0
+
+
+def shipped(server: Server, beyond: int) -> RunnerStatus | None:
+    status = read_status(server.log_dir)
+    return status if status and status.shipped_through > beyond else None

@@ -7,6 +7,11 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+# What has not come back after so many seconds hangs, perhaps alone of its kind: a connection that
+# was cut without a word. A new call may get through; some more threads are all it may cost.
+_GIVEN_UP_AFTER = 30.0
+_MOST_GIVEN_UP = 5
+
 
 class Call(Generic[T]):
     """One call on its way, in a daemon thread: one that hangs never blocks the process's exit."""
@@ -37,16 +42,25 @@ class Call(Generic[T]):
 
 
 class Calls:
-    """Start calls by name, each name once at a time: what hangs costs one thread, not many."""
+    """Start calls by name, each name once at a time: what hangs costs few threads, not many."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: dict[str, Call[object]] = {}
+        self._given_up: list[Call[object]] = []
 
     def start(self, name: str, work: Callable[[], T]) -> Call[T]:
         """Start `work`, or return the call of that name that has not come back yet."""
         with self._lock:
             call = self._running.get(name)
-            if call is None or call.finished.is_set():
+            if call is None or call.finished.is_set() or self._gives_up(call):
                 call = self._running[name] = Call[object](work)
             return call  # type: ignore[return-value]
+
+    def _gives_up(self, call: Call[object]) -> bool:
+        self._given_up = [one for one in self._given_up if not one.finished.is_set()]
+        young = time.monotonic() - call.started < _GIVEN_UP_AFTER
+        if young or len(self._given_up) >= _MOST_GIVEN_UP:
+            return False
+        self._given_up.append(call)
+        return True

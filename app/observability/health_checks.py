@@ -26,6 +26,7 @@ _SEVERITY = (HEALTHY, WARNING, UNHEALTHY)
 TIME_LIMIT = 2.0
 # Longer than another process needs to take over from a runner that died.
 RUNNER_SILENCE = 30.0
+LONGEST_LAG = 300.0
 
 
 @dataclass(frozen=True)
@@ -162,19 +163,22 @@ def check_disk_space(folders: list[Path], warning_percent: float) -> Result:
 
 
 def check_log_pipeline(status: RunnerState | None, enabled: bool, up_since: datetime) -> Result:
-    """Tell how far the log store is behind; a runner that fell silent is a warning.
+    """Tell how far the log store is behind; a runner that is not there is a warning.
 
-    A host that never had a runner, or runs none by its settings, is healthy. After a start the
-    last runner's old status does not count until a new one has had the time to come up.
+    Where the settings have another process run it, as in compose, one that never was is none.
+    After a start the last runner's old status does not count until a new one has had the time
+    to come up.
     """
-    if status is None:
-        return Result(HEALTHY, "No runner has been seen yet.")
     now = datetime.now(UTC)
+    due = (now - up_since).total_seconds() > RUNNER_SILENCE
+    if status is None:
+        return Result(WARNING if enabled and due else HEALTHY, "No runner has been seen yet.")
     silence = (now - status.seen_at).total_seconds()
-    if silence > RUNNER_SILENCE:
+    # A time to come is a clock's that was ahead: nobody has been seen since.
+    if abs(silence) > RUNNER_SILENCE:
         detail = f"The runner was last seen {silence:.0f} s ago."
-        due = (now - up_since).total_seconds() > RUNNER_SILENCE
-        return Result(WARNING if enabled and due else HEALTHY, detail)
+        return Result(WARNING if due else HEALTHY, detail)
     if status.store_error:
         return Result(WARNING, "The log store does not take records; they wait in the files.")
-    return Result(HEALTHY, f"{status.lag_seconds or 0:.1f} s behind.")
+    lag = status.lag_seconds or 0
+    return Result(WARNING if lag > LONGEST_LAG else HEALTHY, f"{lag:.1f} s behind.")

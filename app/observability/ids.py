@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOW_BITS = 74  # What a UUIDv7 has beside its milliseconds, version and variant.
+_MOST_AHEAD = 60_000  # Milliseconds.
 _lock = threading.Lock()
 _last_ms = 0
 _last_low = 0
@@ -20,13 +21,15 @@ _entropy: Iterator[int] = iter(())
 def new_id() -> str:
     """Return a UUIDv7 greater than every one this process has returned before.
 
-    A clock that is set back does not reorder one process; it goes on from the last instant.
+    A clock that is set back by up to a minute does not reorder one process, which goes on from the
+    last instant. After a clock that was further ahead identifiers start from it anew: they sort
+    before the wrong ones, which beats being wrong until a restart.
     """
     global _last_ms, _last_low
     now = time.time_ns() // 1_000_000
     with _lock:
         entropy = _next_entropy()
-        if now > _last_ms:
+        if now > _last_ms or now < _last_ms - _MOST_AHEAD:
             _last_ms, _last_low = now, entropy
         else:
             # A random step keeps two processes that share a millisecond apart.

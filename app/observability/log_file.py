@@ -1,8 +1,9 @@
 """An append-only log file that many processes write and rotate without losing a line.
 
 A line is one `os.write` to an `O_APPEND` descriptor. Each writer holds a shared `flock` on the
-file it has open, so a reader that gets an exclusive one on a rotated segment knows that nobody
-will ever append to it again. Rotation is one atomic rename under a lock.
+file from before it looks at its name until the line is written, so a reader that gets an exclusive
+one on a rotated segment knows that nobody will ever append to it again; a writer that is idle keeps
+no segment from that. Rotation is one atomic rename under a lock.
 """
 
 import contextlib
@@ -49,26 +50,21 @@ class AppendOnlyFile:
         self._identity = (0, 0)
         # A signal handler may log while the main thread is writing.
         self._lock = threading.RLock()
+        self._depth = 0
         self._torn = False
         _open_files.add(self)
 
     def write(self, line: bytes) -> None:
         """Append `line`, which ends with its only line feed."""
         with self._lock:
-            for _ in range(_ATTEMPTS):
-                fd = self._current()
-                if not self._append(fd, line) and not self._append(fd, line):
-                    raise OSError(f"{self.path}: only a part of the line could be written")
-                now = os.fstat(fd)
-                # Without a name it was removed since we looked, and this line perhaps with it.
-                if now.st_nlink:
-                    break
-            if self._may_create and now.st_size >= self._max_bytes:
-                try:
-                    self._rotate(fd)
-                except OSError as error:
-                    # The line itself is safe.
-                    self._on_trouble(error)
+            self._depth += 1
+            try:
+                self._write(line)
+            finally:
+                self._depth -= 1
+                # Not what a signal handler has interrupted between its look and its line.
+                if self._fd is not None and not self._depth:
+                    fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Close the file; the next write opens it again."""
@@ -76,6 +72,22 @@ class AppendOnlyFile:
             if self._fd is not None:
                 os.close(self._fd)
                 self._fd = None
+
+    def _write(self, line: bytes) -> None:
+        for _ in range(_ATTEMPTS):
+            fd = self._current()
+            if not self._append(fd, line) and not self._append(fd, line):
+                raise OSError(f"{self.path}: only a part of the line could be written")
+            now = os.fstat(fd)
+            # Without a name it was removed since we looked, and this line perhaps with it.
+            if now.st_nlink:
+                break
+        if self._may_create and now.st_size >= self._max_bytes:
+            try:
+                self._rotate(fd)
+            except OSError as error:
+                # The line itself is safe.
+                self._on_trouble(error)
 
     def _append(self, fd: int, line: bytes) -> bool:
         # Behind a fragment of our own the line starts anew, so that the fragment hurts only
@@ -94,11 +106,11 @@ class AppendOnlyFile:
         while True:
             if self._fd is None:
                 self._fd = self._open()
-                # Refused only while the runner seals what has just been rotated away; a runner
-                # that is stopped at that moment must hold nobody up.
-                with contextlib.suppress(BlockingIOError):
-                    fcntl.flock(self._fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 self._identity = _identity(os.fstat(self._fd))
+            # Refused only while the runner seals what has just been rotated away; a runner
+            # that is stopped at that moment must hold nobody up.
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(self._fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
             with contextlib.suppress(FileNotFoundError):
                 if _identity(self.path.stat()) == self._identity:
                     return self._fd
@@ -143,6 +155,7 @@ class AppendOnlyFile:
     def forget_after_fork(self) -> None:
         # Closing leaves the parent's lock alone, which belongs to the shared open file.
         self._lock = threading.RLock()
+        self._depth = 0
         self.close()
         self._torn = False
 

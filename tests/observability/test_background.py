@@ -1,6 +1,8 @@
 import threading
 import time
 
+import pytest
+
 from app.observability.background import Call, Calls
 from tests.helpers import wait_for
 
@@ -33,6 +35,21 @@ def test_who_asks_again_for_a_call_that_hangs_does_not_wait_again() -> None:
         release.set()
     wait_for(first.finished.is_set)
     assert calls.start("slow", lambda: True) is not first
+
+
+def test_a_call_that_never_comes_back_is_given_up_a_few_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release = threading.Event()
+    calls = Calls()
+    monkeypatch.setattr("app.observability.background._GIVEN_UP_AFTER", 0.0)
+    try:
+        hanging = {calls.start("dead", lambda: release.wait(30)) for _ in range(20)}
+        assert len(hanging) == 6
+    finally:
+        release.set()
+    wait_for(lambda: all(one.finished.is_set() for one in hanging))
+    assert calls.start("dead", lambda: 1).wait(5)
 
 
 def test_a_hanging_call_does_not_stop_others() -> None:

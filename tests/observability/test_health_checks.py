@@ -163,17 +163,21 @@ def test_the_fullest_disk_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 @pytest.mark.parametrize(
     ("told", "enabled", "up_for", "status"),
     [
-        (None, True, LONG_AGO, HEALTHY),
+        (None, True, LONG_AGO, WARNING),
+        (None, True, 1, HEALTHY),
+        (None, False, LONG_AGO, HEALTHY),
         ({"seen_at": 1}, True, LONG_AGO, HEALTHY),
         ({"seen_at": 1, "lag_seconds": None}, True, LONG_AGO, HEALTHY),
-        ({"seen_at": 1, "lag_seconds": 500}, True, LONG_AGO, HEALTHY),
+        ({"seen_at": 1, "lag_seconds": 200}, True, LONG_AGO, HEALTHY),
+        ({"seen_at": 1, "lag_seconds": 500}, True, LONG_AGO, WARNING),
         ({"seen_at": 1, "store_error": "refused"}, True, LONG_AGO, WARNING),
         ({"seen_at": LONG_AGO}, True, LONG_AGO, WARNING),
-        ({"seen_at": LONG_AGO}, False, LONG_AGO, HEALTHY),
+        ({"seen_at": -LONG_AGO}, True, LONG_AGO, WARNING),
+        ({"seen_at": LONG_AGO}, False, LONG_AGO, WARNING),
         ({"seen_at": LONG_AGO}, True, 1, HEALTHY),
     ],
 )
-def test_only_a_runner_that_was_there_and_fell_silent_is_a_warning(
+def test_a_runner_that_should_be_there_and_is_not_or_is_far_behind_is_a_warning(
     told: dict[str, Any] | None, enabled: bool, up_for: float, status: str
 ) -> None:
     # Ages, which become times only now: the table is read long before its tests run.

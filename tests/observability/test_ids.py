@@ -38,10 +38,22 @@ def test_threads_share_one_order() -> None:
 
 def test_a_clock_that_is_set_back_does_not_reorder(monkeypatch: pytest.MonkeyPatch) -> None:
     first = new_id()
-    past = time.time_ns() - 3_600_000_000_000
+    past = time.time_ns() - 30_000_000_000
     monkeypatch.setattr(time, "time_ns", lambda: past)
     made = [new_id() for _ in range(100)]
     assert [first, *made] == sorted([first, *made])
+
+
+def test_a_clock_that_was_far_ahead_is_wrong_no_longer_than_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now + 10**18)
+    new_id()
+    monkeypatch.setattr(time, "time_ns", lambda: now)
+    made = [new_id() for _ in range(100)]
+    assert id_time(made[0]).timestamp() == now // 1_000_000 / 1000
+    assert made == sorted(set(made))
 
 
 def test_a_full_millisecond_goes_on_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

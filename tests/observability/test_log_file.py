@@ -4,6 +4,7 @@ import resource
 import shutil
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -93,18 +94,40 @@ def test_a_number_is_never_given_twice(path: Path) -> None:
     assert [segment_number(one) for one in rotated(path)] == [42]
 
 
-def test_a_writer_holds_its_file_until_it_has_left_it(path: Path) -> None:
-    first, second = AppendOnlyFile(path, 150), AppendOnlyFile(path, 150)
+def between_look_and_line(file: AppendOnlyFile, work: Callable[[], None]) -> None:
+    """Write a line, and do something else at the moment when its writer has looked at the name."""
+    real = file._append
+
+    def append(fd: int, line: bytes) -> bool:
+        file._append = real  # type: ignore[method-assign]
+        work()
+        return real(fd, line)
+
+    file._append = append  # type: ignore[method-assign]
+    file.write(LINE)
+
+
+def test_a_writer_holds_its_file_from_its_look_to_its_line_and_no_longer(path: Path) -> None:
+    held: list[bool] = []
+    first, second = AppendOnlyFile(path, 10_000), AppendOnlyFile(path, 150)
     first.write(LINE)
-    assert is_held(path)
-    second.write(LINE)
-    (old,) = rotated(path)
-    assert is_held(old)  # `first` may still write there.
-    first.write(LINE)
-    assert not is_held(old)
-    assert len(lines_of(path)) == 3
-    first.close()
-    second.close()
+    assert not is_held(path)
+
+    def rotate() -> None:
+        second.write(LINE)
+        assert is_held(rotated(path)[0])
+
+    between_look_and_line(first, rotate)
+    assert not is_held(rotated(path)[0])
+    assert len(rotated(path)[0].read_bytes().splitlines()) == 3
+
+    def interrupt() -> None:
+        first.write(LINE)
+        held.append(is_held(path))
+
+    # What a signal handler writes in between leaves the lock to whom it has interrupted.
+    between_look_and_line(first, interrupt)
+    assert held == [True]
     assert not is_held(path)
 
 
@@ -178,10 +201,13 @@ def test_a_forked_child_takes_a_lock_of_its_own_and_leaves_its_parents(path: Pat
         file.write(b"child\n")
         file.close()
 
-    assert in_child(work) == 0
-    assert is_held(path)
+    def fork() -> None:
+        assert in_child(work) == 0
+        assert is_held(path)
+
+    between_look_and_line(file, fork)
     assert os.fstat(file._fd or 0).st_ino == inode
-    assert path.read_bytes() == b"parent\nchild\n"
+    assert path.read_bytes() == b"parent\nchild\n" + LINE
 
 
 def test_a_fork_while_another_thread_writes_does_not_hang(path: Path) -> None:
