@@ -5,10 +5,10 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 # PYTHON=python3.12 chooses what .venv is made with, VENV=folder where it is, PORT=8001 where
-# `make run` serves, ARGS="-k login" what `make test` runs.
+# `make run` serves, ARGS="-k login" what `make test` runs, ARGS=--quick how `make bench` measures.
 export PYTHON VENV PORT ARGS
 
-.PHONY: help run test lint format stack-test clean
+.PHONY: help run test lint format chaos bench stack-test clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' '$(ROOT)/Makefile' | while IFS='	' read -r name text; do \
@@ -25,6 +25,12 @@ lint: ## Lint and check types only
 
 format: ## Format the code and repair what ruff can repair
 	@'$(ROOT)/dev/format'
+
+chaos: ## Kill, stop and cut off the log pipeline for long; nothing may be lost (ARGS="--help")
+	@'$(ROOT)/dev/chaos'
+
+bench: ## Measure what logging costs, against others (ARGS="--quick record" for less)
+	@'$(ROOT)/dev/bench'
 
 stack-test: ## Bring up docker-compose.yml on a Docker engine and test it
 	@'$(ROOT)/dev/stack-test'

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app = Flask(__name__, instance_path=str(INSTANCE))
     app.config.from_mapping(load_settings(os.environ, overrides))
     Path(app.instance_path).mkdir(parents=True, exist_ok=True)
+    # Flask asks it in each request about each hook, of which we have many; the answer stays.
+    app.ensure_sync = lru_cache(maxsize=1024)(app.ensure_sync)  # type: ignore[method-assign]
 
     # Logging is first: whatever fails below is recorded. Request ID is the first hook, so that
     # every record has it; the access log is the next, so that it sees each answer last.

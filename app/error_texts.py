@@ -10,7 +10,7 @@ ADVICE = {
     403: ("You may not do this", "Your account has no right to do this. Ask an administrator."),
     404: ("Nothing here", "Check the address. What you look for may have been deleted or moved."),
     405: ("That does not work here", "This address does not take this kind of request."),
-    409: ("Somebody else was faster", "Reload to see what changed, then try again."),
+    409: ("It was changed meanwhile", "Reload to see what changed, then try again."),
     413: ("That is too large", "Send less at a time: a smaller picture or a shorter text."),
     415: ("This kind of content is not accepted", "Send JSON with Content-Type: application/json."),
     422: ("Please check what you entered", "Something in it cannot be used."),

@@ -23,6 +23,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_BY_LOWERED = {name.lower(): (name, value) for name, value in HEADERS.items()}
 
 
 def init_app(app: Flask) -> None:
@@ -31,8 +32,10 @@ def init_app(app: Flask) -> None:
 
 
 def _add(response: Response) -> Response:
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+    there = {name.lower() for name, _ in response.headers}
+    response.headers.extend(
+        [header for lowered, header in _BY_LOWERED.items() if lowered not in there]
+    )
     if request.is_secure and current_app.config["APP_ENV"] == "production":
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     if "Cache-Control" not in response.headers and _is_content(response):

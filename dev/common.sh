@@ -67,10 +67,9 @@ runs_here() {
     esac
 }
 
-# install run|dev: brings .venv to what the requirements say; does nothing when it is there.
+# install run|dev|bench: brings .venv to what the requirements say; does nothing when it is there.
 install() {
-    list=requirements.txt
-    if [ "$1" = dev ]; then list=requirements-dev.txt; fi
+    list=$(list_of "$1")
     wanted=$(checksum "$1")
     if venv_is_good && [ "$(cat "$venv/.installed-$1" 2>/dev/null)" = "$wanted" ]; then return; fi
     make_venv
@@ -83,7 +82,9 @@ install() {
         [ "$code" -gt 128 ] || rm -f "$venv/.unfinished"
         fail "$list could not be installed, pip says above why. Is the network there? Run this again."
     fi
-    if [ "$1" = dev ]; then checksum run >"$venv/.installed-run"; fi
+    # Each list holds the ones before it.
+    if [ "$1" != run ]; then checksum run >"$venv/.installed-run"; fi
+    if [ "$1" = bench ]; then checksum dev >"$venv/.installed-dev"; fi
     echo "$wanted" >"$venv/.installed-$1"
     rm -f "$venv/.unfinished"
 }
@@ -103,6 +104,17 @@ make_venv() {
     python=$venv/bin/python
 }
 
+list_of() {
+    case $1 in
+        run) echo requirements.txt ;;
+        *) echo "requirements-$1.txt" ;;
+    esac
+}
+
 checksum() {
-    if [ "$1" = dev ]; then cat requirements.txt requirements-dev.txt; else cat requirements.txt; fi | cksum
+    case $1 in
+        run) cat requirements.txt ;;
+        dev) cat requirements.txt requirements-dev.txt ;;
+        bench) cat requirements.txt requirements-dev.txt requirements-bench.txt ;;
+    esac | cksum
 }

@@ -1,6 +1,4 @@
 import logging
-import shutil
-import subprocess
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,9 @@ from sqlalchemy import make_url
 from app import create_app, db
 from app.models.user import ADMIN
 from app.observability import log_context
-from tests.helpers import PASSWORD, SECRET_KEY, Account, Server, free_port, missing, serving
+from tests.helpers import PASSWORD, SECRET_KEY, Account, Server, free_port, serving
 from tests.mongo_server import MongoServer, close_clients
+from tests.postgres_server import PostgresServer
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -142,38 +141,20 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real PostgreSQL server; its address without a database."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    on_path = shutil.which("initdb")
-    if not found and not on_path:
-        missing("PostgreSQL", "postgresql")
-    programs = found[-1].parent if found else Path(str(on_path)).parent
-    # The server refuses to run as root, and its folder must be its own.
-    folder = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())
-    as_postgres: list[str] = []
-    if Path("/proc/self").owner() == "root":
-        shutil.chown(folder, "postgres")
-        as_postgres = ["runuser", "-u", "postgres", "--"]
-    data, port = folder / "data", free_port()
-    init = ["initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
-    subprocess.run(
-        [*as_postgres, programs / init[0], *init[1:], "--no-locale", "--no-sync"],
-        check=True, capture_output=True, cwd=folder,
-    )  # fmt: skip
-    options = (
-        f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c fsync=off -c max_connections=200"
-    )
-    control = [*as_postgres, programs / "pg_ctl", "-D", data, "-w"]
-    subprocess.run(
-        [*control, "-o", options, "-l", folder / "log", "start"],
-        check=True, stdout=subprocess.DEVNULL, cwd=folder,
-    )  # fmt: skip
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server."""
+    server = PostgresServer()
     try:
-        yield f"postgresql://postgres@127.0.0.1:{port}"
+        server.start()
+        yield server
     finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], check=False, capture_output=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres: PostgresServer) -> str:
+    """The address of a real PostgreSQL server, without a database."""
+    return postgres.url
 
 
 @pytest.fixture

@@ -73,6 +73,8 @@ def traffic(seconds: int, rate: int, url: str | None) -> None:
     url = (url or f"http://127.0.0.1:{current_app.config['PORT']}").rstrip("/")
     with _explained():
         visits = Traffic(url)
+        # Before the database is touched: there may be nobody to visit.
+        visits.probe()
         visits.log_in(VISITOR, _fresh_password())
         total = seconds * rate
         with click.progressbar(length=total, label=f"Visiting {url}") as bar:

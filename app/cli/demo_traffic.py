@@ -86,6 +86,10 @@ class Traffic:
         self._own: list[int] = []
         self._ids: list[int] = []
 
+    def probe(self) -> None:
+        """Raise Unreachable unless the application answers."""
+        self._visitor.renew_token()
+
     def log_in(self, email: str, password: str) -> None:
         """Begin the session in which most visits happen. Raises Unreachable."""
         if self._visitor.log_in(email, password) != 200:

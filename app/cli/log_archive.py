@@ -14,6 +14,7 @@ from app.cli.log_asking import acting, bytes_bar, explained
 from app.cli.log_format import show, show_table, stamp
 from app.cli.log_options import json_option
 from app.cli.logs import logs
+from app.cli.scheduler import refuse_wrong_user
 from app.logstore import archive as archives
 from app.logstore.archive import ArchiveBroken
 from app.logstore.retention import NotNow, Retention, Told, retention_for
@@ -30,6 +31,8 @@ def archive(dry_run: bool, as_json: bool) -> None:
     The runner does the same by itself, several times a day.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    if not dry_run:
+        refuse_wrong_user(Path(app.config["LOG_DIR"]))
     now = datetime.now(UTC)
     retention = retention_for(app)
     with _explained(), _through_time(now) as told:

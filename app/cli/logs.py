@@ -85,8 +85,12 @@ def errors(since: datetime, each: bool, limit: int, as_json: bool) -> None:
         return
     with explained():
         rows = log_service.get_error_summary(hours=hours_since(since))[:limit]
-    names = ("count", "action", "exception_type", "place", "last_seen")
-    show_table([{name: row.get(name) for name in names} for row in rows], as_json)
+    # A person reads "where": the action of a record is another thing.
+    shown = {name: name for name in ("count", "action", "exception_type", "place", "last_seen")}
+    if not as_json:
+        shown["action"] = "where"
+    table = [{head: row.get(name) for name, head in shown.items()} for row in rows]
+    show_table(table, as_json)
     _say_if_none(rows, since)
 
 

@@ -30,7 +30,7 @@ def run(lock_fd: int | None) -> None:
         # Started by a serving process, which hands over the lock and ends with this pipe.
         stopper, lock = Stopper(parent=sys.stdin.fileno()), lock_fd
     else:
-        _refuse_wrong_user(Path(app.config["LOG_DIR"]))
+        refuse_wrong_user(Path(app.config["LOG_DIR"]))
         lock = _wait_for_lock(Path(app.config["LOG_DIR"]))
         stopper = Stopper()
     Runner(app, lock, shipper_for(app), stopper.asked).run()
@@ -42,11 +42,15 @@ def _wait_for_lock(log_dir: Path) -> int:
         if not told:
             told = True
             click.echo(f"Another runner is at work in {log_dir}; waiting to take over.", err=True)
-        time.sleep(INTERVAL)
+        try:
+            time.sleep(INTERVAL)
+        except KeyboardInterrupt:
+            # Nothing was aborted; 130 is what a shell reports for a program that Ctrl-C ended.
+            raise SystemExit(130) from None
     return lock
 
 
-def _refuse_wrong_user(log_dir: Path) -> None:
+def refuse_wrong_user(log_dir: Path) -> None:
     """Refuse root where the logs are somebody else's: root's files would lock the app out."""
     if os.geteuid() != 0 or not log_dir.exists() or log_dir.stat().st_uid == 0:
         return

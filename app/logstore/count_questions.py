@@ -46,9 +46,6 @@ class Counts(Records, Protocol):
         Without a step there is no start. `bucket` is a field, too.
         """
 
-    def oldest_start(self, step: int) -> int | None:
-        """Return the first start that has counts of a step."""
-
     def delete(self, tile: Tile) -> int:
         """Delete what a tile covers; return how many counts."""
 

@@ -23,6 +23,9 @@ class Records(Protocol):
     def first_ends(self) -> Iterable[tuple[str, str, int]]:
         """Return for each (level, action) the end, in seconds, of the first step counted."""
 
+    def oldest_start(self, step: int) -> int | None:
+        """Return the first start that has counts of a step."""
+
     def next_day(self, second: int) -> int | None:
         """Return the start of the first day with records or counts, not before a second."""
 
@@ -57,14 +60,25 @@ def _floors(counts: Records, since: datetime | None) -> _Floors:
         keep = _keep(level, action)
         first_end[keep] = min(end, first_end.get(keep, END))
     asked = int(since.timestamp()) if since else 0
+    horizons = {step: _horizon(counts, step) for step in STEPS}
     floors = {}
     for keep, oldest in counts.oldest_records().items():
         # Something was counted before: its records are gone, and maybe some of the same step.
         purged = first_end.get(keep, END) <= oldest
         for step in STEPS:
             floor = oldest // step * step + (step if purged else 0)
-            floors[keep, step] = max(floor, -(-asked // step) * step)
+            floors[keep, step] = max(floor, -(-asked // step) * step, horizons[step])
     return floors
+
+
+def _horizon(counts: Records, step: int) -> int:
+    """Return the start of the first day whose counts of a step are not purged."""
+    first_day, first = counts.oldest_start(DAY), counts.oldest_start(step)
+    if first_day is None:
+        return 0
+    day = END if first is None else first // DAY * DAY
+    # Where days are counted, only a purge can have left out what is shorter.
+    return day if first_day < day else 0
 
 
 def _next_day(counts: Records, second: int) -> int | None:

@@ -20,6 +20,7 @@ from flask import Flask, current_app
 from app.logstore import archive
 from app.logstore.archive import ArchiveBroken, Manifest
 from app.logstore.contract import LogStore, Stretch
+from app.logstore.counts import DAY, HOUR, MINUTE
 from app.logstore.partitions import partition_for
 from app.logstore.record import KEEPS
 from app.observability.events import record_event
@@ -68,10 +69,11 @@ class Retention:
         self, store: LogStore, log_dir: Path, days: Mapping[str, int], pause: float = _PAUSE
     ) -> None:
         self._store = store
+        self._log_dir = log_dir
         self._folder = log_dir / "archive"
         self._days = days
         self._pause = pause
-        self._holder = host_id(log_dir)
+        self._holder = ""
         self._renewed: float | None = None
         self._broken: set[Path] = set()
 
@@ -87,7 +89,15 @@ class Retention:
         """
         with self._alone():
             archive.tidy(self._folder)
-            return {keep: self._clear(keep, cutoff(now, self._days[keep]), told) for keep in KEEPS}
+            gone = {keep: self._clear(keep, cutoff(now, self._days[keep]), told) for keep in KEEPS}
+            self._purge_counts(now)
+        return gone
+
+    def _purge_counts(self, now: datetime) -> None:
+        """Let the shorter steps go; the longer the time ago, the longer are a chart's steps."""
+        longest = self._days["operation"]
+        for step, days in ((MINUTE, self._days["info"]), (HOUR, longest), (DAY, 5 * longest)):
+            self._store.purge_counts(now - timedelta(days=days), step)
 
     def _plan(self, keep: str, before: str, told: Told) -> Plan:
         count, size, packer = 0, 0, zlib.compressobj(6)
@@ -188,6 +198,7 @@ class Retention:
         lock = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._holder = host_id(self._log_dir)
             self._renewed = -math.inf
             self._renew()
             yield

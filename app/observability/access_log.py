@@ -129,17 +129,18 @@ class _RecordedStream:
 
 def _fields(status: int) -> dict[str, Any]:
     # Taken now: a stream ends when the request's context is gone.
-    context = log_context.current()
-    details: dict[str, Any] = {"user_agent": request.user_agent.string[:_USER_AGENT_LENGTH]}
+    asked = request._get_current_object()  # type: ignore[attr-defined]
+    context, agent = log_context.current(), asked.environ.get("HTTP_USER_AGENT", "")
+    details: dict[str, Any] = {"user_agent": agent[:_USER_AGENT_LENGTH]}
     if context.get("user_id") and "_login_user" not in g:
         # Nobody asked Flask-Login: the cookie says so, but its session may have ended.
         details["user_unverified"] = True
     return {
         **context,
-        "method": request.method,
-        "path": request.path,
+        "method": asked.method,
+        "path": asked.path,
         "status": status,
-        "remote_addr": request.remote_addr,
+        "remote_addr": asked.remote_addr,
         "slow_ms": current_app.config["SLOW_QUERY_MS"],
         "details": details,
     }

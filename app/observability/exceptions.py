@@ -2,6 +2,7 @@
 
 import hashlib
 import traceback
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -32,14 +33,19 @@ def type_name(exc: BaseException) -> str:
 
 
 def place(exc: BaseException) -> str | None:
-    """Return the innermost line of this project that the exception passed, or None."""
+    """Return the innermost line of this project that the exception passed, or None.
+
+    The machinery around an operation is named only where there is nothing else.
+    """
     frames = project_frames(exc.__traceback__)
     if not frames:
         return None
-    file, line, function = frames[-1]
+    own = [frame for frame in frames if not frame[0].startswith("app/observability/")]
+    file, line, function = (own or frames)[-1]
     return f"{file}:{line} in {function}"
 
 
+@lru_cache(maxsize=4096)
 def project_file(filename: str) -> str | None:
     """Return a file's path within this project, or None for the code of others."""
     if filename.startswith(ROOT) and "site-packages" not in filename:

@@ -4,6 +4,8 @@ import os
 import threading
 import time
 import uuid
+from array import array
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -11,6 +13,8 @@ _LOW_BITS = 74  # What a UUIDv7 has beside its milliseconds, version and variant
 _lock = threading.Lock()
 _last_ms = 0
 _last_low = 0
+# Random numbers of 64 bits from the system, which is asked for many at once.
+_entropy: Iterator[int] = iter(())
 
 
 def new_id() -> str:
@@ -19,18 +23,27 @@ def new_id() -> str:
     A clock that is set back does not reorder one process; it goes on from the last instant.
     """
     global _last_ms, _last_low
-    entropy = int.from_bytes(os.urandom(9), "big")
     now = time.time_ns() // 1_000_000
     with _lock:
+        entropy = _next_entropy()
         if now > _last_ms:
             _last_ms, _last_low = now, entropy
         else:
             # A random step keeps two processes that share a millisecond apart.
-            _last_low += 1 + (entropy >> 40)
+            _last_low += 1 + (entropy >> 30)
             if _last_low >> _LOW_BITS:
                 _last_ms, _last_low = _last_ms + 1, entropy
         ms, low = _last_ms, _last_low
     return _format(ms, low)
+
+
+def _next_entropy() -> int:
+    global _entropy
+    number = next(_entropy, None)
+    if number is None:
+        _entropy = iter(array("Q", os.urandom(8 * 512)))
+        number = next(_entropy)
+    return number << (_LOW_BITS - 64)
 
 
 def id_floor(instant: datetime) -> str:
@@ -47,17 +60,19 @@ def id_time(value: str) -> datetime:
 
 
 def _format(ms: int, low: int) -> str:
-    high12, low62 = low >> 62, low & (2**62 - 1)
-    text = f"{(ms << 80) | (7 << 76) | (high12 << 64) | (2 << 62) | low62:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    # One operator is faster here than an f-string of five parts.
+    return "%08x-%04x-7%03x-%04x-%012x" % (  # noqa: UP031
+        ms >> 16, ms & 0xFFFF, low >> 62, 0x8000 | (low >> 48) & 0x3FFF, low & 0xFFFFFFFFFFFF,
+    )  # fmt: skip
 
 
 def _start_anew_after_fork() -> None:
     # A child that went on from its parent's state could repeat its parent's identifiers,
     # and the lock may be held by a thread that does not exist in the child.
-    global _lock, _last_ms, _last_low
+    global _lock, _last_ms, _last_low, _entropy
     _lock = threading.Lock()
     _last_ms = _last_low = 0
+    _entropy = iter(())
 
 
 os.register_at_fork(after_in_child=_start_anew_after_fork)

@@ -45,6 +45,8 @@ class AppendOnlyFile:
         self._on_rotate = on_rotate
         self._on_trouble = on_trouble
         self._fd: int | None = None
+        # Of the open file: what its name must belong to.
+        self._identity = (0, 0)
         # A signal handler may log while the main thread is writing.
         self._lock = threading.RLock()
         self._torn = False
@@ -96,8 +98,10 @@ class AppendOnlyFile:
                 # that is stopped at that moment must hold nobody up.
                 with contextlib.suppress(BlockingIOError):
                     fcntl.flock(self._fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            if _is_named(self._fd, self.path):
-                return self._fd
+                self._identity = _identity(os.fstat(self._fd))
+            with contextlib.suppress(FileNotFoundError):
+                if _identity(self.path.stat()) == self._identity:
+                    return self._fd
             # Rotated away by another process: what was written there is safe there.
             self.close()
             self._torn = False
@@ -159,8 +163,10 @@ def _kept_number(lock: int) -> int:
 def _is_named(fd: int, path: Path) -> bool:
     """Tell whether `path` names the open file."""
     try:
-        named = path.stat()
+        return _identity(path.stat()) == _identity(os.fstat(fd))
     except FileNotFoundError:
         return False
-    mine = os.fstat(fd)
-    return (named.st_ino, named.st_dev) == (mine.st_ino, mine.st_dev)
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_ino, found.st_dev

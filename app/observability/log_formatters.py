@@ -5,8 +5,10 @@ import logging
 import os
 import re
 import socket
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -14,7 +16,7 @@ import orjson
 from app.observability import exceptions, log_context
 from app.observability.exceptions import type_name
 from app.observability.ids import new_id
-from app.observability.log_redaction import redact, redact_text, text_of
+from app.observability.log_redaction import mask, may_show_secret, plain_copy, text_of
 from app.observability.log_truncation import fit
 
 # The record contract; docs/architecture.md says what each means.
@@ -29,12 +31,19 @@ _TEXTS = (
     "action", "request_id", "parent_request_id", "user_id", "account", "method", "path", "route",
     "remote_addr", "target_type", "target_id", "outcome", "statement",
 )  # fmt: skip
-# Nobody types a secret here, and a cookie that repeats an address must not hide where it came from.
-_SAFE = frozenset({
-    "action", "request_id", "parent_request_id", "user_id", "method", "route", "remote_addr",
-    "target_type", "outcome",
+# What may show a secret. The other texts are made here, and a cookie that repeats an address must
+# not hide where it came from.
+_SHOWN = frozenset({
+    "message", "account", "path", "target_id", "statement", "exception", "details",
 })  # fmt: skip
-_KNOWN = log_context.RESERVED | {*_TEXTS, *_NUMBERS, "id", "details", "rendered_line", "in_outbox"}
+_OURS = frozenset({"rendered_line", "rendered_fields", "in_outbox"})
+# What a record's attribute is; every other one is a detail.
+_SKIPPED, _SAFE, _OPEN, _NUMBER = range(4)
+_KINDS = (
+    dict.fromkeys(log_context.RESERVED | _OURS | {"id", "details"}, _SKIPPED)
+    | {name: _OPEN if name in _SHOWN else _SAFE for name in _TEXTS}
+    | dict.fromkeys(_NUMBERS, _NUMBER)
+)
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 # Line ends of other standards that JSON leaves as they are.
 _OTHER_LINE_ENDS = (
@@ -58,50 +67,54 @@ class JSONFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         rendered: str | None = getattr(record, "rendered_line", None)
         if rendered is None:
-            rendered = self._render_in_any_case(record).decode()
             # Other handlers, and the outbox, use the same line with the same id.
-            record.rendered_line = rendered
+            rendered = record.rendered_line = self._render(record).decode()
         return rendered
 
-    def _render_in_any_case(self, record: logging.LogRecord) -> bytes:
+    def _render(self, record: logging.LogRecord) -> bytes:
         try:
-            return self.render(record)
+            return fit(self.to_dict(record), self._max_bytes - 1, to_json)
         except Exception as error:  # noqa: BLE001 - a record may be poor, but it may not be lost
             bare = _head(record, "a record that could not be formatted")
             return to_json({**bare, "request_id": None, "details": {"reason": type_name(error)}})
 
-    def render(self, record: logging.LogRecord) -> bytes:
-        data = self.to_dict(record)
-        return fit(data, self._max_bytes - 1, to_json)
-
     def to_dict(self, record: logging.LogRecord) -> dict[str, Any]:
-        """Return the record by the names of the contract, redacted; absent fields are absent."""
+        """Return the record by the names of the contract, redacted; absent fields are absent.
+
+        Every handler of a record gets the same one.
+        """
         given = vars(record)
-        data = _head(record, redact_text(_message(record)))
-        for name in _TEXTS:
-            if (value := given.get(name)) is not None:
-                data[name] = text_of(value) if name in _SAFE else redact_text(text_of(value))
-        # A record made outside a request says so.
-        data.setdefault("request_id", None)
-        for name in _NUMBERS:
-            if _is_number(value := given.get(name)):
-                data[name] = value
-        data |= {"host": _HOST, "pid": record.process or os.getpid()}
+        data: dict[str, Any] | None = given.get("rendered_fields")
+        if data is None:
+            data = given["rendered_fields"] = self._make_dict(record, given)
+        return data
+
+    def _make_dict(self, record: logging.LogRecord, given: Mapping[str, Any]) -> dict[str, Any]:
+        data = _head(record, _message(record))
+        texts = [data["message"]]
+        details = _take_fields(given, data, texts)
+        data["host"], data["pid"] = _HOST, record.process or os.getpid()
         if self._release:
             data["release"] = self._release
         if (exception := _exception(record)) is not None:
-            data["exception"] = redact(exception)
-        if details := _details(given):
-            data["details"] = redact(details)
+            data["exception"] = plain_copy(exception, texts)
+        if details:
+            data["details"] = plain_copy(details, texts)
+        if may_show_secret(texts):
+            data |= {name: mask(data[name]) for name in _SHOWN if name in data}
         return data
+
+
+# For a record that no file has taken.
+_JSON = JSONFormatter()
 
 
 class TextFormatter(logging.Formatter):
     """Format a record for a person at a console; CR and LF in values cannot fake a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        data = JSONFormatter().to_dict(record)
-        moment = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        data = _JSON.to_dict(record)
+        moment = time.strftime("%H:%M:%S", time.localtime(record.created))
         parts = [moment, f"{record.levelname:<8}", _one_line(_headline(data))]
         parts += [
             f"{name}={_one_line(data[name])}"
@@ -130,15 +143,21 @@ def to_json(data: Mapping[str, Any]) -> bytes:
         # Lone surrogates: orjson refuses them, and so does every reader.
         text = json.dumps(data, ensure_ascii=False, default=text_of, allow_nan=False)
         line = text.encode("utf-8", "replace")
-    for raw, escaped in _OTHER_LINE_ENDS:
-        if raw in line:
+    if not line.isascii():
+        for raw, escaped in _OTHER_LINE_ENDS:
             line = line.replace(raw, escaped)
     return line
 
 
 def timestamp(created: float) -> str:
     """Return an instant as RFC 3339 in UTC, with microseconds."""
-    return datetime.fromtimestamp(created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    second, micro = divmod(round(created * 1_000_000), 1_000_000)
+    return f"{_to_the_second(second)}.{micro:06d}Z"
+
+
+@lru_cache(maxsize=16)
+def _to_the_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _head(record: logging.LogRecord, message: str) -> dict[str, Any]:
@@ -150,6 +169,41 @@ def _head(record: logging.LogRecord, message: str) -> dict[str, Any]:
         "logger": record.name,
         "message": message,
     }
+
+
+def _take_fields(
+    given: Mapping[str, Any], data: dict[str, Any], texts: list[str]
+) -> dict[str, Any]:
+    """Take what has a field of its own; add to `texts` what may show a secret; return the rest."""
+    # A record made outside a request says so.
+    data["request_id"] = None
+    rest = {}
+    for name, value in given.items():
+        kind = _KINDS.get(name)
+        if kind is None:
+            rest[name] = value
+        elif kind == _SKIPPED or value is None:
+            continue
+        elif kind == _NUMBER:
+            (data if _is_number(value) else rest)[name] = value
+        else:
+            data[name] = value = text_of(value)
+            if kind == _OPEN:
+                texts.append(value)
+    _take_odd_ones(given, rest)
+    return rest
+
+
+def _take_odd_ones(given: Mapping[str, Any], rest: dict[str, Any]) -> None:
+    if "id" in given and not _is_id(given["id"]):
+        rest["id"] = given["id"]
+    explicit = given.get("details")
+    if isinstance(explicit, (dict, Mapping)):
+        rest.update(explicit)
+    elif explicit is not None:
+        rest["details"] = explicit
+    if given.get("stack_info"):
+        rest["stack"] = given["stack_info"]
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -176,32 +230,18 @@ def _exception(record: logging.LogRecord) -> dict[str, str] | None:
     return None
 
 
-def _details(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what has no field of its own, or does not suit it."""
-    details = {key: value for key, value in given.items() if key not in _KNOWN}
-    for name in _NUMBERS:
-        if (value := given.get(name)) is not None and not _is_number(value):
-            details[name] = value
-    if (own := given.get("id")) is not None and not _is_id(own):
-        details["id"] = own
-    explicit = given.get("details")
-    if isinstance(explicit, Mapping):
-        details.update(explicit)
-    elif explicit is not None:
-        details["details"] = explicit
-    if given.get("stack_info"):
-        details["stack"] = given["stack_info"]
-    return details
-
-
 def _headline(data: Mapping[str, Any]) -> str:
     if "action" not in data:
         return f"{data['logger']}: {data['message']}"
     if data["action"] != "request":
-        return str(data["message"])
+        outcome = data.get("outcome", "success")
+        asked = [data[name] for name in ("method", "path") if data.get(name)]
+        return " ".join([data["message"], *([outcome] if outcome != "success" else []), *asked])
     fields = (data.get(name, "") for name in ("method", "path", "status"))
     return " ".join(str(field) for field in fields) + f" {data.get('duration_ms')} ms"
 
 
 def _one_line(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

@@ -12,6 +12,8 @@ from app.observability.log_file import AppendOnlyFile
 from app.observability.log_formatters import JSONFormatter
 from app.observability.log_spool import drop, prune, shipped_through
 
+_children: dict[tuple[Counter, str], Counter] = {}
+
 
 class LogFilesHandler(logging.Handler):
     """Write records as JSON lines under `log_dir`; never raises into the caller.
@@ -94,7 +96,11 @@ def _report_loss(record: logging.LogRecord, line: str, error: Exception) -> None
 
 def _count(counter: Counter, label: str) -> None:
     try:
-        counter.labels(label).inc()
+        # What labels() finds is kept: finding it takes longer than counting.
+        child = _children.get((counter, label))
+        if child is None:
+            child = _children[counter, label] = counter.labels(label)
+        child.inc()
     except Exception as error:  # noqa: BLE001 - a full disk stops the counters too
         _say(f"a log record could not be counted ({type(error).__name__})\n")
 

@@ -12,18 +12,20 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from app.observability.secret_patterns import SENSITIVE_NAME, mask_patterns
+from app.observability.secret_patterns import SENSITIVE_NAME, mask_patterns, may_match
 
 MASK = "[redacted]"
 _MAX_DEPTH = 8
 _MAX_ITEMS = 200
-_MAX_NODES = 5000  # In all: a list that holds itself 200 times would never end.
+_MAX_NODES = 10_000  # In all: a list that holds itself 200 times would never end.
 _MAX_TEXT = 1_048_576  # Characters; the longest line there can be is no longer.
 _LONGEST_SECRET = 4096
 _MIN_LITERAL = 6  # Masking shorter values would eat ordinary words.
 
 # Names that contain such a word and hold nothing secret.
 _HARMLESS_KEYS = frozenset({"session_version", "password_changed", "token_type"})
+# Neither quoting nor escaping changes these.
+_SPELLED_ONE_WAY = re.compile(r"[A-Za-z0-9_.~-]*")
 _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 _process_secrets: list[str] = []
@@ -45,6 +47,8 @@ def use_request_secrets(source: Callable[[], Iterable[str]] | None) -> None:
 
 def spellings(value: str) -> set[str]:
     """Return the forms in which a text may show a secret: quoted, escaped, as it is."""
+    if _SPELLED_ONE_WAY.fullmatch(value):
+        return {value}
     raw = value.encode("utf-8", "surrogatepass")
     return {
         value, quote(raw), quote_plus(raw), repr(value)[1:-1], repr(raw)[2:-1],
@@ -78,11 +82,9 @@ def redact_text(text: str) -> str:
     for literal in _process_secrets:
         if literal in text:
             text = text.replace(literal, MASK)
-    source = _request_secrets.get()
-    if source is not None:
-        for literal in source():
-            if literal in text:
-                text = text.replace(literal, MASK)
+    for literal in _of_request():
+        if literal in text:
+            text = text.replace(literal, MASK)
     text = mask_patterns(text, MASK)
     return text[:_MAX_TEXT] + "…" if cut else text
 
@@ -93,55 +95,91 @@ def redact(value: Any) -> Any:
     Mappings and sequences keep their shape down to a depth of 8 and 200 items; anything that
     JSON does not know becomes its text. Never raises.
     """
-    return _redact(value, 0, [_MAX_NODES])
+    texts: list[str] = []
+    plain = plain_copy(value, texts)
+    return mask(plain) if may_show_secret(texts) else plain
 
 
-def _redact(value: Any, depth: int, left: list[int]) -> Any:
+def may_show_secret(texts: list[str]) -> bool:
+    """Tell whether mask() would change a value that consists of these texts.
+
+    All are searched at once for anything that a secret could be known by. Hardly ever is there
+    any, and then nothing has to be looked at one by one.
+    """
+    text = "\n".join(texts)
+    if len(text) > _MAX_TEXT or may_match(text):
+        return True
+    for literal in (*_process_secrets, *_of_request()):  # noqa: SIM110 - twice as fast as any()
+        if literal in text:
+            return True
+    return False
+
+
+def _of_request() -> Iterable[str]:
+    source = _request_secrets.get()
+    return () if source is None else source()
+
+
+def plain_copy(value: Any, texts: list[str], depth: int = 0) -> Any:
+    """Return a copy that JSON can hold, and add every text in it to `texts`."""
+    if type(value) is str:
+        texts.append(value)
+        return value
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, int | float):
-        return _redact_number(value)
-    left[0] -= 1
-    if not isinstance(value, Mapping | list | tuple | set | frozenset):
-        return redact_text(text_of(value))
-    if depth >= _MAX_DEPTH or left[0] < 0:
+    if isinstance(value, (int, float)):
+        return _plain_number(value)
+    if not isinstance(value, (dict, Mapping, list, tuple, set, frozenset)):
+        texts.append(text_of(value))
+        return texts[-1]
+    # It counts as well: a list of empty lists has no text.
+    texts.append("")
+    if depth >= _MAX_DEPTH or len(texts) > _MAX_NODES:
         return "…"
     try:
-        if isinstance(value, Mapping):
-            return _redact_mapping(value, depth, left)
-        return _redact_sequence(list(value)[:_MAX_ITEMS], depth, left)
+        if isinstance(value, (dict, Mapping)):
+            return _plain_mapping(value, texts, depth)
+        return [plain_copy(item, texts, depth + 1) for item in list(value)[:_MAX_ITEMS]]
     except Exception:  # noqa: BLE001 - a container may fail to be read, or change meanwhile
         return f"<{type(value).__name__}>"
 
 
-def _redact_number(value: int | float) -> int | float | str:
+def _plain_number(value: int | float) -> int | float | str:
     if isinstance(value, int):
         return int(value) if -(2**63) <= value < 2**63 else text_of(value)
     # Infinity and "not a number" are no JSON.
     return float(value) if value - value == 0 else text_of(value)
 
 
-def _redact_mapping(mapping: Mapping[Any, Any], depth: int, left: list[int]) -> dict[str, Any]:
+def _plain_mapping(mapping: Mapping[Any, Any], texts: list[str], depth: int) -> dict[str, Any]:
     result = {}
     mapping = _without_named_value(mapping)
     for key, item in list(mapping.items())[:_MAX_ITEMS]:
-        name = redact_text(text_of(key))
-        result[name] = _masked(name, item) or _redact(item, depth + 1, left)
+        name = text_of(key)
+        texts.append(name)
+        result[name] = plain_copy(item, texts, depth + 1)
     return result
 
 
-def _redact_sequence(items: list[Any], depth: int, left: list[int]) -> list[Any]:
-    if len(items) == 2 and isinstance(items[0], str) and (mask := _masked(items[0], items[1])):
-        # A pair of a name and its value, as headers and forms are listed.
-        return [redact_text(text_of(items[0])), mask]
-    return [_redact(item, depth + 1, left) for item in items]
+def mask(plain: Any) -> Any:
+    """Return what plain_copy() gave with its secrets masked."""
+    if isinstance(plain, str):
+        return redact_text(plain)
+    if isinstance(plain, dict):
+        return {redact_text(key): _mask_named(key, item) for key, item in plain.items()}
+    if not isinstance(plain, list):
+        return plain
+    if len(plain) == 2 and isinstance(plain[0], str):
+        # Perhaps a pair of a name and its value, as headers and forms are listed.
+        return [redact_text(plain[0]), _mask_named(*plain)]
+    return [mask(item) for item in plain]
 
 
-def _masked(name: str, item: Any) -> str | None:
+def _mask_named(name: str, item: Any) -> Any:
     # Whether there is a secret at all says nothing about it.
-    if item is None or isinstance(item, bool) or (isinstance(item, str) and not item):
-        return None
-    return MASK if is_sensitive(name) else None
+    if item is None or isinstance(item, bool) or item == "":
+        return item
+    return MASK if is_sensitive(name) else mask(item)
 
 
 def _without_named_value(mapping: Mapping[Any, Any]) -> Mapping[Any, Any]:

@@ -39,14 +39,18 @@ class RequestSecrets:
 
     def _from_head(self) -> Iterator[str]:
         request = self._request
-        yield from sensitive_values(request.view_args or {})
-        for name, value in request.headers.items():
-            if is_sensitive(name):
+        if request.view_args:
+            yield from sensitive_values(request.view_args)
+        for name, value in request.environ.items():
+            if name.startswith("HTTP_") and is_sensitive(name):
                 yield value
                 yield from _credentials(value)
-        yield from sensitive_values(request.args.to_dict(flat=False))
-        for values in request.cookies.listvalues():
-            yield from values
+        # What most requests lack is not taken apart.
+        if request.query_string:
+            yield from sensitive_values(request.args.to_dict(flat=False))
+        if "HTTP_COOKIE" in request.environ:
+            for values in request.cookies.listvalues():
+                yield from values
 
     def _from_bodies(self, form: bool, json_body: bool) -> Iterator[str]:
         if form:

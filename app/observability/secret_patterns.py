@@ -61,6 +61,16 @@ _RULES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     # PostgreSQL's DETAIL repeats the row's values.
     (("detail:",), re.compile(r"^detail:\s{0,8}(?P<secret>[^\r\n]++)", re.MULTILINE)),
 )  # fmt: skip
+_WORDS = tuple(word for words, _ in _RULES for word in words)
+
+
+def may_match(text: str) -> bool:
+    """Tell, fast, whether a text may hold what looks like a secret or names one; most do not."""
+    lowered = text.lower()
+    for word in _WORDS:
+        if word in lowered:
+            return True
+    return "İ" in text  # See below.
 
 
 def mask_patterns(text: str, mask: str) -> str:

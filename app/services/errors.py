@@ -34,7 +34,7 @@ class NotFound(ServiceError):
 
 class Conflict(ServiceError):
     status = 409
-    title = "Somebody else was faster"
+    title = "It was changed meanwhile"
 
 
 class Invalid(ServiceError):

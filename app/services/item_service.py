@@ -24,8 +24,8 @@ __all__ = [
 ]  # fmt: skip
 
 _STALE = (
-    "Somebody else changed this item after you opened it. Nothing was saved, so nothing of "
-    "theirs is lost. Compare, then save again."
+    "This item was changed after you opened it. Nothing was saved, so nothing of that change "
+    "is lost. Compare, then save again."
 )
 _ID_MAX = 2**31 - 1
 

@@ -107,6 +107,24 @@ def test_pages_for_members_fit_and_load_without_a_complaint(
     tab.close()
 
 
+def test_an_unbroken_name_widens_no_page_and_an_open_menu_keeps_its_label(
+    browser: Browser, site: Server, session_state: Any, look: dict[str, Any]
+) -> None:
+    tab = Tab(browser, site, storage_state=session_state, **look)
+    page = tab.page
+    page.goto("/items/new")
+    page.get_by_label("Name").fill("W" * 120)
+    page.get_by_label("Category").fill("C" * 60)
+    page.get_by_role("button", name="Create item").click()
+    page.get_by_text("Delete…").click()
+    address = page.url.removeprefix(site.url)
+    # Once the colours have faded over.
+    wait_for(lambda: page.evaluate(CONTRAST_BELOW) == [])
+    for one in (address, f"{address}/edit", "/items"):
+        check(tab, one, look["color_scheme"])
+    tab.close()
+
+
 @pytest.mark.parametrize("address", ["/items", "/auth/login"])
 def test_the_first_tab_offers_to_skip_to_the_content(
     browser: Browser, site: Server, address: str

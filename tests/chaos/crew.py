@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ class Site:
     database_url: str
     max_bytes: int = 32_768
     backup_count: int = 0
+    owner: int = field(default_factory=os.getpid)
 
     @property
     def log_dir(self) -> Path:
@@ -77,6 +78,13 @@ class Site:
     def calm(self) -> Path:
         """When this file is there, no writer writes, and the shipper ends when all is stored."""
         return self.folder / "calm"
+
+    def end_with_owner(self) -> None:
+        """End this process when the one that made the site is gone, whatever ended that."""
+        try:
+            os.kill(self.owner, 0)
+        except ProcessLookupError:
+            os._exit(1)
 
     def prepare(self) -> None:
         self.acks.mkdir(parents=True, exist_ok=True)
@@ -153,6 +161,7 @@ def write(
     number = 0
     with app.app_context():
         while number % 20 or not site.enough.exists():
+            site.end_with_owner()
             before = lost.get()
             details = {"life": life, "number": number}
             if number % 10 == 5:
@@ -226,12 +235,14 @@ def ship(site: Site, variant: str, die: tuple[str, int] | None) -> None:
     database = open_engine(site.database_url, tables=False)
     with open_store(site.store_url, ready=False) as store:
         while True:
+            site.end_with_owner()
             lock = None
             with contextlib.suppress(OSError):
                 lock = take_lock(site.log_dir)
             if lock is not None:
                 shipper = Shipper(store, site.log_dir, database, backup_count=site.backup_count)
                 while is_current(lock, site.log_dir):
+                    site.end_with_owner()
                     calm = site.calm.exists()
                     if _ship(shipper, 0.2) == 0 and calm:
                         return

@@ -21,6 +21,7 @@ class Oracle:
         self.stored: dict[str, Counter[int]] = {}
         self.told: Counter[str] = Counter()
         self.faults: list[str] = []
+        self.lost = self.doubled = 0
 
     def judge(self) -> list[str]:
         """Return what is wrong, nothing when all is well."""
@@ -50,17 +51,16 @@ class Oracle:
             newest[life] = number
 
     def _compare_acknowledged(self, acks: Path) -> None:
-        lost = doubled = 0
         for path in acks.iterdir():
             data = path.read_bytes()
             whole = data[: len(data) // ACK * ACK]
             stored = self.stored.get(path.name, Counter())
-            lost += sum(not stored[int(number)] for number in whole.split())
-            doubled += sum(times > 1 for times in stored.values())
-        if lost:
-            self.faults.append(f"{lost} acknowledged records are lost")
-        if doubled:
-            self.faults.append(f"{doubled} records are stored more than once")
+            self.lost += sum(not stored[int(number)] for number in whole.split())
+            self.doubled += sum(times > 1 for times in stored.values())
+        if self.lost:
+            self.faults.append(f"{self.lost} acknowledged records are lost")
+        if self.doubled:
+            self.faults.append(f"{self.doubled} records are stored more than once")
 
     def _compare_losses(self, account: Path) -> None:
         """What a process that lived to its end counted as lost is what is missing."""

@@ -18,8 +18,10 @@ from tests.chaos.oracle import Oracle
 from tests.chaos.variants import SOUND
 from tests.helpers import wait_for
 from tests.logstore.stores import open_store
+from tests.mongo_server import MongoServer
+from tests.postgres_server import PostgresServer
 
-LIMIT = 120.0
+LIMIT = 300.0
 
 
 @dataclass
@@ -37,7 +39,8 @@ class Storm:
     shipper_kills: list[str] = field(default_factory=list)
     weather: frozenset[str] = frozenset()
     variant: str = SOUND
-    outages: list[Callable[[], None]] = field(default_factory=list)
+    server: PostgresServer | MongoServer | None = None
+    outages: int = 0
     say: Callable[[str], None] = lambda _: None
     disk: Disk | None = None
     limit: float = LIMIT
@@ -47,6 +50,8 @@ class Storm:
     _crew: list[BaseProcess | None] = field(default_factory=list)
     _shipper: BaseProcess | None = None
     _last: int = 0
+    _planned: int = 0
+    _ordered: set[int | None] = field(default_factory=set)
 
     def run(self) -> list[str]:
         """Return what the oracle says against it."""
@@ -56,6 +61,7 @@ class Storm:
     def blow(self) -> None:
         """Let the storm blow and calm down: then all that can be stored is."""
         self._crew = [None] * self.writers
+        self._planned = len(self.writer_kills) + len(self.shipper_kills)
         end = time.monotonic() + self.limit
         try:
             while not self._is_over():
@@ -88,8 +94,7 @@ class Storm:
                 assert one.exitcode == -signal.SIGKILL, f"a writer failed: {one.exitcode}"
                 self.kills += 1
             if one is None or one.exitcode is not None:
-                point = self.writer_kills.pop() if self.writer_kills else None
-                die = (point, random.randrange(*_passes(point))) if point else None
+                die = self._order(self.writer_kills)
                 self._lives += 1
                 life = f"{self.site.folder.name}-{self._lives}"
                 self._crew[index] = self._start(
@@ -104,13 +109,36 @@ class Storm:
         if shipper is not None:
             assert shipper.exitcode == -signal.SIGKILL, f"the shipper failed: {shipper.exitcode}"
             self.kills += 1
-        point = self.shipper_kills.pop() if self.shipper_kills else None
-        die = (point, random.randrange(2)) if point else None
+        die = self._order(self.shipper_kills)
         self._shipper = self._start(ship, self.site, self.variant, die)
+
+    def _is_due(self) -> bool:
+        """Tell whether it is time for the next kill; they are spread over the storm."""
+        left = len(self.writer_kills) + len(self.shipper_kills)
+        return self.acknowledged >= 0.9 * self.records * (1 - left / max(self._planned, 1))
+
+    def _kill_one(self) -> None:
+        """Kill a process that has no order to kill itself, so that the next one gets it."""
+        if not self._is_due():
+            return
+        alive = [one for one in self._crew if one is not None and one.pid not in self._ordered]
+        if self.writer_kills and alive:
+            random.choice(alive).kill()
+        shipper = self._shipper
+        if self.shipper_kills and shipper is not None and shipper.pid not in self._ordered:
+            shipper.kill()
+
+    def _order(self, points: list[str]) -> tuple[str, int] | None:
+        if not points or not self._is_due():
+            return None
+        point = points.pop()
+        return point, random.randrange(*_passes(point))
 
     def _start(self, work: Callable[..., None], *args: object) -> BaseProcess:
         process = CONTEXT.Process(target=work, args=args, daemon=True)
         process.start()
+        if any(isinstance(one, tuple) for one in args):
+            self._ordered.add(process.pid)
         return process
 
     def _trouble(self) -> None:
@@ -124,9 +152,12 @@ class Storm:
         if self.disk is not None and self._halfway():
             self._trouble_the_disk(self.disk)
             self.disk = None
-        if self.outages and self._halfway(1 + len(self.outages)):
-            self.say(f"{self.acknowledged} records: the store goes away")
-            self.outages.pop()()
+        if self.server is not None and self.outages and self._halfway(1 + self.outages):
+            self.say(f"{self.acknowledged:,} records: the store is stopped and started")
+            self.outages -= 1
+            self.server.stop()
+            self.server.start()
+        self._kill_one()
         time.sleep(0.01)
 
     def _halfway(self, parts: int = 2) -> bool:
@@ -170,19 +201,28 @@ class Storm:
 
     def _trouble_the_disk(self, disk: Disk) -> None:
         """Let it refuse lines for a while; changes go on, their records stand in the outbox."""
+        everybody = [one for one in [*self._crew, self._shipper] if one is not None]
         if "disk is full" in self.weather:
+            # The shipper would make room: it stands still until something was refused.
+            self._signal_shipper(signal.SIGSTOP)
             disk.fill()
         else:
             # Nobody may have a file open there: everybody is killed, and begins anew.
-            for one in [*self._crew, self._shipper]:
-                if one is not None:
-                    one.kill()
-                    one.join()
+            for one in everybody:
+                one.kill()
+                one.join()
             disk.turn("ro")
-        before = self.acknowledged
-        wait_for(lambda: self._keep_alive() or self.acknowledged > before + 30, 60)
+        for _ in range(2):
+            before = self.acknowledged
+            wait_for(lambda: self._keep_alive() or self.acknowledged > before + 30, 60)  # noqa: B023
+            self._signal_shipper(signal.SIGCONT)
         disk.turn("rw")
         disk.free()
+
+    def _signal_shipper(self, number: int) -> None:
+        if self._shipper is not None and self._shipper.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._shipper.pid, number)
 
     @property
     def lost(self) -> int:
@@ -211,4 +251,4 @@ class Storm:
 def _passes(point: str) -> tuple[int, int]:
     """How many calls may come before the kill."""
     assert point in WRITER_POINTS or point in SHIPPER_POINTS
-    return (20, 200) if point == "in mid-write" else (0, 3)
+    return (20, 200) if point == "in mid-write" else (0, 2)

@@ -10,11 +10,11 @@ import pytest
 from tests.chaos.crew import SHIPPER_POINTS, WRITER_POINTS, Site
 from tests.chaos.disk import small_disk
 from tests.chaos.oracle import Oracle
-from tests.chaos.outages import of_mongo, of_postgres
 from tests.chaos.storm import Storm
 from tests.chaos.variants import SOUND
 
 MakeSite = Callable[..., Site]
+SERVERS = {"postgresql": "postgres", "mongodb": "mongo_server"}  # Their fixtures.
 
 
 @pytest.fixture
@@ -33,17 +33,17 @@ def make_site(tmp_path: Path) -> MakeSite:
 def test_every_fault_at_once_loses_and_doubles_nothing(
     make_site: MakeSite, store_url: str, request: pytest.FixtureRequest
 ) -> None:
-    outages = []
-    if store_url.startswith("postgresql"):
-        outages.append(of_postgres(request.getfixturevalue("postgres_server")))
-    elif store_url.startswith("mongodb"):
-        outages.append(of_mongo(request.getfixturevalue("mongo_server")))
+    server = {"postgresql": "postgres", "mongodb": "mongo_server"}.get(
+        store_url.split("+")[0].split(":")[0]
+    )
+    outages = 1 if server else 0
     storm = Storm(
         make_site(store_url),
         writer_kills=list(WRITER_POINTS),
         # Those after the fourth have nothing to do with the store.
         shipper_kills=list(SHIPPER_POINTS)[: 4 if outages else None],
         weather=frozenset({"writers stop", "clock jumps", "poison"}),
+        server=request.getfixturevalue(server) if server else None,
         outages=outages,
     )
     assert storm.run() == []
@@ -54,6 +54,7 @@ def test_every_fault_at_once_loses_and_doubles_nothing(
 # A broken part, and the storm that finds it out.
 BROKEN: dict[str, dict[str, Any]] = {
     "no flock": {"weather": {"writers stop"}, "records": 4000},
+    "no append": {},
     "no torn-line recovery": {"writer_kills": ["in mid-write"] * 4},
     "offset by inode": {"records": 2500},
     "no id to know a record by": {},

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -97,6 +98,21 @@ def test_what_stands_in_the_way_is_one_line(
         away = run("archive", *args)
         assert (away.exit_code, away.stdout) == (1, "")
         assert re.fullmatch(r"Error: [^\n]+flask --app wsgi db upgrade\n", away.stderr)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be the wrong user")
+def test_root_makes_no_files_where_the_logs_are_somebody_elses(
+    app: Flask, run: Run, old: list[dict[str, Any]]
+) -> None:
+    log_dir = Path(app.config["LOG_DIR"])
+    log_dir.mkdir(exist_ok=True)
+    before = sorted(log_dir.iterdir())
+    os.chown(log_dir, 65_534, -1)
+    refused = run("archive")
+    assert refused.exit_code == 1
+    assert "run this as that user, not as root" in refused.stderr
+    assert run("archive", "--dry-run").exit_code == 0
+    assert sorted(log_dir.iterdir()) == before
 
 
 def test_both_are_commands_of_the_group() -> None:

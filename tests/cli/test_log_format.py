@@ -37,6 +37,7 @@ def test_an_operation_shows_its_target_and_an_outcome_other_than_success() -> No
     one = {"action": "item_update", "message": "item_update", "target_type": "item",
            "target_id": "9", "outcome": "refused"}  # fmt: skip
     assert columns(one) == ["item_update", "item", "9", "refused"]
+    assert columns({**one, "details": {"reason": "Conflict"}})[-2:] == ["refused", "Conflict"]
     assert columns({**one, "message": "stale", "user_id": "7"})[1:3] == ["stale", "item"]
     assert columns({**one, "user_id": "7"})[-2:] == ["user", "7"]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.logstore.contract import LogQuery, LogStore, Point
+from app.logstore.contract import LogQuery, LogStore, Point, Recount
 from app.logstore.count_questions import CountQuestions
 from app.logstore.counts import HOUR, MINUTE
 from tests.logstore.stores import everything, put, sample
@@ -169,10 +169,18 @@ def test_purged_minutes_leave_hours_that_answer_for_their_time(log_store: LogSto
     assert log_store.purge_counts(NOON, MINUTE) == 0
     counts = {
         hours: log_store.counted(window(low, low + 60 * hours))[0].count
-        for low, hours in ((-2 * day, 1), (-2 * day, 24), (-2 * day, 25), (-2 * day, 49))
+        for low, hours in (
+            (-2 * day, 0.5),
+            (-2 * day, 1),
+            (-2 * day, 24),
+            (-2 * day, 25),
+            (-2 * day, 49),
+        )
     }
-    assert counts == {1: 2, 24: 2, 25: 3, 49: 6}
+    assert counts == {0.5: 2, 1: 2, 24: 2, 25: 3, 49: 6}
     assert log_store.counted(window(0, 1))[0].count == 2
+    # A recount does not bring them back.
+    assert log_store.recount() == Recount(6, 0)
     assert log_store.purge_counts(NOON - timedelta(days=1), HOUR) == 1
     assert log_store.counted(LogQuery())[0].count == 6
     assert len(everything(log_store)) == 6

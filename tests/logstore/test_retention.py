@@ -2,6 +2,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 from flask import Flask
 
 from app.logstore import archive
-from app.logstore.contract import LogQuery, LogStore, Stretch
+from app.logstore.contract import LogQuery, LogStore, Recount, Stretch
+from app.logstore.counts import DAY, STEPS
 from app.logstore.file_store import FileStore
 from app.logstore.record import KEEPS
 from app.logstore.retention import NotNow, Retention, archive_logs, cutoff, retention_for
@@ -64,8 +66,12 @@ def left(store: Any) -> list[dict[str, Any]]:
     return found
 
 
+def _oldest(counts: Any, step: int) -> int:
+    return int(counts.oldest_start(step))
+
+
 def test_each_class_leaves_after_its_own_time_and_whole(
-    retention: Retention, log_store: LogStore, tmp_path: Path
+    retention: Retention, log_store: Any, tmp_path: Path
 ) -> None:
     old = fill(log_store, LONG_AGO)
     young = fill(log_store, {keep: days - 1 for keep, days in DAYS.items()})
@@ -73,6 +79,11 @@ def test_each_class_leaves_after_its_own_time_and_whole(
     assert retention.run(NOW) == dict.fromkeys(KEEPS, 3)
     assert ids(left(log_store)) == ids(young)
     assert archived(tmp_path / "logs") == [whole[one] for one in ids(old)]
+    # Counts outlive their records, in steps that get longer.
+    assert log_store.counted(LogQuery())[0].count == 24
+    firsts = [log_store.with_counts(partial(_oldest, step=step)) for step in STEPS]
+    assert [(int(NOW.timestamp()) - first) // DAY for first in firsts] == [29, 364, 403]
+    assert log_store.recount(check=True) == Recount(12, 0)
     # Nothing is left to do.
     assert retention.run(NOW) == dict.fromkeys(KEEPS, 0)
     assert len(archive.archives(tmp_path / "logs")) == len(KEEPS)
@@ -181,6 +192,22 @@ def test_a_broken_archive_is_not_believed(
     assert left(log_store) == []
 
 
+def test_counts_outlive_their_records_and_get_coarser(log_store: LogStore, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    ages = (500, 100, 90, 20)
+    put(log_store, *(sample(now - timedelta(days=age), action="login") for age in ages))
+    Retention(log_store, tmp_path, DAYS, pause=0).run(now)
+
+    def oldest(step: int) -> int:
+        found = log_store.with_counts(lambda counts: counts.oldest_start(step))  # type: ignore[attr-defined]
+        return round((now.timestamp() - found) / 86_400)
+
+    assert [oldest(step) // 10 for step in (60, 3600, 86_400)] == [2, 10, 50]
+    assert log_store.counted(LogQuery())[0].count == 4
+    # What was deleted is no mistake to a recount.
+    assert log_store.recount(check=True).wrong == 0
+
+
 def test_one_host_at_a_time_and_one_process_on_a_host(log_store: LogStore, tmp_path: Path) -> None:
     fill(log_store, {"info": 60})
     one, other = (Retention(log_store, tmp_path / name, DAYS, pause=0) for name in ("a", "b"))
@@ -234,6 +261,9 @@ def test_memory_holds_a_page_and_a_slice_of_a_long_stretch(tmp_path: Path) -> No
             gone = set(ids)
             self.rest = [one for one in self.rest if one not in gone]
             return len(gone)
+
+        def purge_counts(self, *_: Any) -> int:
+            return 0
 
     store: Any = Endless()
     assert Retention(store, tmp_path, DAYS, pause=0).run(NOW)["info"] == 5_000

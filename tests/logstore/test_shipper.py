@@ -424,3 +424,9 @@ def test_an_app_s_shipper_follows_its_settings(
         shipper.ship_once()
         page = app.extensions["log_store"].page(LogQuery(text="from the file"))
     assert len(page.records) == 1
+
+
+def test_a_copy_that_is_read_in_several_passes_is_read_whole(sqlite: Engine, log_dir: Path) -> None:
+    write_lines(log_dir / "app.log.1", *(sample() for _ in range(2500)))
+    shipper = Shipper(SqlStore(sqlite), log_dir)
+    assert [shipper.ship_once(seconds=0) for _ in range(4)] == [1000, 1000, 500, 0]

@@ -101,3 +101,11 @@ def test_only_files_of_this_project_are_its_own() -> None:
     assert project_file(f"{ROOT}/.venv/lib/site-packages/flask/app.py") is None
     assert project_file(traceback.__file__) is None
     assert project_frames(None) == []
+
+
+def test_the_place_is_the_service_that_asked_not_the_machinery_of_its_operation() -> None:
+    inner = compile("1 / 0", str(ROOT / "app/observability/operations.py"), "exec")
+    outer = compile("\nexec(inner)", str(ROOT / "app/services/shop.py"), "exec")
+    with pytest.raises(ZeroDivisionError) as caught:
+        exec(outer, {"inner": inner})
+    assert place(caught.value) == "app/services/shop.py:2 in <module>"

@@ -154,7 +154,7 @@ def test_a_formatter_that_fails_still_gives_a_line(monkeypatch: pytest.MonkeyPat
     def broken(_value: Any) -> Any:
         raise RuntimeError("canary")
 
-    monkeypatch.setattr(log_formatters, "redact", broken)
+    monkeypatch.setattr(log_formatters, "may_show_secret", broken)
     found = formatted(record_of("secret text", item="chair"))
     assert found["details"] == {"reason": "RuntimeError"}
     assert "secret text" not in found["message"]
@@ -186,3 +186,11 @@ def test_nothing_that_is_logged_can_fake_a_console_line() -> None:
     _first, *others = text.split("\n")
     assert all(line.startswith("    ") for line in others)
     assert all(char == "\n" or char.isprintable() for char in text)
+
+
+def test_the_console_says_what_was_refused_and_what_was_asked() -> None:
+    record = logging.makeLogRecord({
+        "msg": "item_update", "action": "item_update", "outcome": "refused", "method": "PUT",
+        "path": "/items/1", "levelname": "INFO",
+    })  # fmt: skip
+    assert "item_update refused PUT /items/1" in TextFormatter().format(record)

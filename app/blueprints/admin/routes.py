@@ -51,6 +51,7 @@ def explain_unavailable_store(error: StoreUnavailable) -> ResponseReturnValue:
 
 
 @bp.get("")
+@bp.get("/")
 def index() -> ResponseReturnValue:
     """Lead to the log."""
     return redirect(url_for("admin.logs"))

@@ -2,7 +2,7 @@
 
 from flask import Flask, abort, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import login_user
+from flask_login import current_user, login_user
 
 from app.blueprints.auth.next_url import safe_next
 from app.error_pages import wants_json
@@ -14,7 +14,9 @@ from app.services import user_service
 
 def init_sessions(app: Flask) -> None:
     """Set up Flask-Login for this app."""
-    login_manager.init_app(app)
+    login_manager.init_app(app, add_context_processor=False)
+    # Looked up when a template asks for it, not before each that is rendered.
+    app.jinja_env.globals["current_user"] = current_user
     login_manager.user_loader(load_user)
     login_manager.unauthorized_handler(answer_stranger)
     # Its own guard trusts X-Forwarded-For from anybody and only marks sessions as stale.

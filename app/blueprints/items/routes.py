@@ -161,7 +161,7 @@ def _form_page(
         item=item,
         messages=messages,
         theirs=theirs,
-        picture_lost=bool(error and form.picture()),
+        picture_lost=bool(error and "image" not in error.errors and form.picture()),
         max_bytes=limit,
         max_size=size_text(limit),
     )

@@ -109,7 +109,7 @@ def change(app: Flask, user: Account, **fields: Any) -> None:
         ("/auth/forgot", {"email"}),
     ],
 )
-@pytest.mark.settings(WTF_CSRF_ENABLED=True)
+@pytest.mark.settings(WTF_CSRF_ENABLED=True, SMTP_HOST="127.0.0.1")
 def test_each_field_of_a_page_has_a_label_and_the_form_a_token(
     client: FlaskClient, path: str, fields: set[str]
 ) -> None:
@@ -121,6 +121,7 @@ def test_each_field_of_a_page_has_a_label_and_the_form_a_token(
 
 
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/register", "/auth/forgot"])
+@pytest.mark.settings(SMTP_HOST="127.0.0.1")
 def test_a_form_that_comes_back_empty_names_each_field(client: FlaskClient, path: str) -> None:
     answer = client.post(path)
     page = page_of(answer)
@@ -133,6 +134,7 @@ def test_a_form_that_comes_back_empty_names_each_field(client: FlaskClient, path
 
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/register", "/auth/forgot"])
 @pytest.mark.parametrize("bad", ["a\0b@example.com", "a\x1b@example.com", "x" * 5000])
+@pytest.mark.settings(SMTP_HOST="127.0.0.1")
 def test_control_characters_and_huge_inputs_are_a_problem_of_their_field(
     client: FlaskClient, path: str, bad: str
 ) -> None:
@@ -153,6 +155,7 @@ def test_control_characters_and_huge_inputs_are_a_problem_of_their_field(
         (b"email=a", "text/plain"),
     ],
 )
+@pytest.mark.settings(SMTP_HOST="127.0.0.1")
 def test_a_body_that_is_no_form_is_a_clear_refusal(
     client: FlaskClient, path: str, body: str | bytes, content_type: str
 ) -> None:
@@ -455,6 +458,17 @@ def test_a_forgotten_password_is_set_anew_by_mail(mailing: Flask, smtp_server: A
     assert again.get(found[1], follow_redirects=True).status_code == 422
 
 
+def test_without_a_mail_server_no_mail_is_offered_or_promised(client: FlaskClient) -> None:
+    client.get("/auth/forgot")
+    for answer in (
+        client.get("/auth/forgot"), client.post("/auth/forgot", data={"email": "a@example.com"}),
+    ):  # fmt: skip
+        assert "not set up to send mail" in answer.text
+        assert "Mail me a link" not in answer.text
+        assert "email" not in page_of(answer).inputs
+    assert page_of(client.get("/auth/login")).notices == []
+
+
 def test_an_unknown_address_gets_the_same_answer_and_no_mail(
     mailing: Flask, smtp_server: Any
 ) -> None:
@@ -473,6 +487,7 @@ def test_an_unknown_address_gets_the_same_answer_and_no_mail(
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "%00", "%ff", "x" * 5000])
+@pytest.mark.settings(SMTP_HOST="127.0.0.1")
 def test_a_link_that_does_not_work_offers_a_new_one(client: FlaskClient, token: str) -> None:
     answer = client.get(f"/auth/reset?token={token}", follow_redirects=True)
     page = page_of(answer)
@@ -496,7 +511,7 @@ def test_a_bad_new_password_leaves_the_link_good(
     assert client.post("/auth/reset", data={"password": NEW, "repeat": NEW}).status_code == 302
 
 
-@pytest.mark.settings(PUBLIC_URL="https://items.example/")
+@pytest.mark.settings(PUBLIC_URL="https://items.example/", SMTP_HOST="127.0.0.1")
 def test_the_link_in_a_mail_leads_to_the_address_of_the_settings_not_of_the_request(
     client: FlaskClient, user: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -513,7 +528,9 @@ def test_the_link_in_a_mail_leads_to_the_address_of_the_settings_not_of_the_requ
 def test_in_production_a_request_cannot_choose_where_the_mail_leads(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, hosts: list[str]
 ) -> None:
-    app = make_app(APP_ENV="production", TRUSTED_HOSTS=hosts, RATELIMIT_ENABLED=False)
+    app = make_app(
+        APP_ENV="production", TRUSTED_HOSTS=hosts, RATELIMIT_ENABLED=False, SMTP_HOST="127.0.0.1"
+    )
     sent = []
     monkeypatch.setattr(
         "app.services.email_service.send_email", lambda **mail: sent.append(mail["body"])

@@ -151,7 +151,7 @@ def test_a_stale_version_is_a_conflict_that_says_what_to_do(
     before = rows(app)
     answer = signed_in.put("/items/1", json={"quantity": 5, "version": 1})
     assert problem(answer)["status"] == 409
-    assert problem(answer)["detail"].startswith("Somebody else changed this item")
+    assert problem(answer)["detail"].startswith("This item was changed")
     assert rows(app) == before
 
 

@@ -185,7 +185,7 @@ def test_a_stale_form_shows_both_sides_and_a_second_save_is_meant(
     answer = send(signed_in, "/items/1/edit", **mine, version="1")
     page = Page(answer)
     assert answer.status_code == 409
-    assert page.classes["alert"][-1].startswith("Somebody else changed this item")
+    assert page.classes["alert"][-1].startswith("This item was changed")
     assert {key: page.fields[key] for key in mine} == mine
     assert page.classes["theirs"][1:5] == ["Name", "Theirs", "Description", "Warm"]
     assert [row["name"] for row in rows(app)] == ["Theirs"]
