@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qsl, unquote_plus
 
 import click
 from flask import Flask
@@ -15,10 +15,10 @@ from sqlalchemy import make_url
 from app.observability.log_context import ContextFilter
 from app.observability.log_formatters import JSONFormatter, TextFormatter
 from app.observability.log_handlers import LogFilesHandler
-from app.observability.log_redaction import add_secret
+from app.observability.log_redaction import add_secret, is_sensitive
+from config import SETTINGS
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_SECRETS = ("SECRET_KEY", "SMTP_PASSWORD", "METRICS_TOKEN", "SENTRY_DSN")
 
 
 class ConsoleHandler(logging.StreamHandler[Any]):
@@ -98,15 +98,16 @@ def _is_foreign_command(log_dir: Path) -> bool:
 
 
 def _learn_secrets(config: Any) -> None:
-    for name in _SECRETS:
-        add_secret(config[name] or "")
-    for name in ("DATABASE_URL", "LOG_STORE_URL"):
-        add_secret(_password(config[name]))
+    for setting in SETTINGS:
+        value = str(config[setting.name] or "") if setting.secret else ""
+        for secret in _passwords(value) if setting.name.endswith("_URL") else [value]:
+            add_secret(secret)
 
 
-def _password(url: str) -> str:
-    """Return the password in a database's address; one of MongoDB may name several hosts."""
-    if not url.startswith("mongodb"):
-        return str(make_url(url).password or "")
+def _passwords(url: str) -> list[str]:
+    """Return the passwords in an address; one of MongoDB may name several hosts."""
+    found = [value for key, value in parse_qsl(url.partition("?")[2]) if is_sensitive(key)]
+    if url.startswith(("sqlite", "postgres")):
+        return [*found, str(make_url(url).password or "")]
     before_hosts = re.split(r"[/?]", url.partition("://")[2])[0].rpartition("@")[0]
-    return unquote_plus(before_hosts.partition(":")[2])
+    return [*found, unquote_plus(before_hosts.partition(":")[2])]

@@ -140,12 +140,32 @@ class _EngineTimer:
             )  # fmt: skip
 
 
+_IDENTIFIER = r'"(?:[^"]|"")*+"'
+# What holds a value: quoted texts of each kind, then numbers, then parameters.
+_VALUES = tuple(
+    re.compile(pattern, re.DOTALL | re.IGNORECASE)
+    for pattern in (
+        (
+            r"\be'(?:[^'\\]|\\.|'')*+(?:'|\Z)|'(?:[^']|'')*+(?:'|\Z)"
+            r"|(?<![\w$])(\$(?:[a-z_]\w*+)?\$).*?(?:\1|\Z)"
+        ),
+        r"(?<![\w$%:])(?:0x[0-9a-f]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?)\b",
+        r"%\(\w+\)s(?:::\w+)?",
+    )
+)
+# SQLite takes a name in double quotes that is no column's for a text.
+_MAYBE_TEXT = re.compile(rf"([=<>]\s*|\blike\s+){_IDENTIFIER}(?!\s*\.)", re.IGNORECASE)
+_LIST = re.compile(r"\b(?:values|in)\s*\([^()]*+", re.IGNORECASE)
+
+
 @lru_cache(maxsize=2048)
 def shape(sql: str) -> str:
     """Return a statement without its values, so that equal questions look equal."""
-    sql = re.sub(r"'(?:[^']|'')*+(?:'|\Z)", "?", sql[: 4 * _MAX_STATEMENT])
-    sql = re.sub(r"(?<![\w$%:])\d+(?:\.\d+)?\b", "?", sql)
-    sql = re.sub(r"%\(\w+\)s(?:::\w+)?", "?", sql)
+    sql = sql[: 4 * _MAX_STATEMENT]
+    for values in _VALUES:
+        sql = values.sub("?", sql)
+    sql = _MAYBE_TEXT.sub(r"\1?", sql)
+    sql = _LIST.sub(lambda listed: re.sub(_IDENTIFIER, "?", listed[0]), sql)
     sql = re.sub(r"\(\s*\?(?:\s*,\s*\?)+\s*\)(?:\s*,\s*\(\s*\?(?:\s*,\s*\?)*\s*\))*", "(?, …)", sql)
     return " ".join(sql.split())[:_MAX_STATEMENT]
 

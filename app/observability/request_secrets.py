@@ -11,6 +11,8 @@ from app.observability.log_redaction import is_sensitive, longest_first, spellin
 
 # Each text of each record is searched for each of them; more come only from an attacker.
 _MAX_VALUES = 200
+_MAX_LENGTH = 4096
+_MAX_TOTAL = 65_536
 
 
 class RequestSecrets:
@@ -85,4 +87,10 @@ def _credentials(header: str) -> Iterator[str]:
 
 
 def _all_spellings(values: Iterable[str]) -> set[str]:
-    return {form for value in islice(values, _MAX_VALUES) for form in spellings(value)}
+    found: set[str] = set()
+    left = _MAX_TOTAL
+    for value in islice(values, _MAX_VALUES):
+        start = value[: min(_MAX_LENGTH, left)]
+        left -= len(start)
+        found |= spellings(start)
+    return found

@@ -53,12 +53,7 @@ def init_app(app: Flask) -> None:
     dsn = app.config["SENTRY_DSN"]
     if not dsn:
         return
-    try:
-        # The key in it is enough to send events in our name.
-        add_secret(Dsn(dsn).public_key)
-    except BadDsn:
-        raise ConfigError("SENTRY_DSN: the given value is not a Sentry DSN.") from None
-    add_secret(dsn)
+    _learn_key(dsn)
     # Its records are sent by the handler below, or are no errors; without this, twice.
     ignore_logger(EVENTS)
     sentry_sdk.init(
@@ -86,6 +81,15 @@ def init_app(app: Flask) -> None:
     logging.getLogger(EVENTS).addHandler(ErrorRecords())
     if app.config["SENTRY_TRACES_SAMPLE_RATE"]:
         app.after_request(stamp_trace)
+
+
+def _learn_key(dsn: str) -> None:
+    try:
+        # The key in it is enough to send events in our name.
+        add_secret(Dsn(dsn).public_key)
+    except BadDsn:
+        raise ConfigError("SENTRY_DSN: the given value is not a Sentry DSN.") from None
+    add_secret(dsn)
 
 
 def turn_off() -> None:

@@ -74,7 +74,7 @@ class Election(threading.Thread):
             try:
                 pause = self._look()
                 self._trouble = None
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - without this thread no runner ever comes
                 self._say_once(error)
                 pause = 5 * INTERVAL
 
@@ -129,11 +129,14 @@ class Election(threading.Thread):
             pass_fds=(lock,),
         )
 
-    def _say_once(self, error: OSError) -> None:
-        reason = error.strerror or type(error).__name__
+    def _say_once(self, error: Exception) -> None:
+        reason = getattr(error, "strerror", None) or type(error).__name__
         if reason != self._trouble:
             self._trouble = reason
-            log.warning("runner_not_started", extra={"reason": reason, "file": error.filename})
+            log.warning(
+                "runner_not_started",
+                extra={"reason": reason, "file": getattr(error, "filename", None)},
+            )
 
 
 def _close_pipe(child: "subprocess.Popen[bytes]") -> None:

@@ -110,12 +110,14 @@ def test_secrets_of_the_settings_are_masked_everywhere(make_app: MakeApp, tmp_pa
         LOG_STORE_URL=f"sqlite:///{tmp_path / 'l.db'}",
     )  # fmt: skip
     app.config["DATABASE_URL"] = "postgresql+psycopg://u:p%40ss-canary@host/name"
+    app.config["DATABASE_URL"] += "?password=query-canary"
+    app.config["RATE_LIMIT_STORAGE_URL"] = "redis://:limit-canary@host:6379/0"
     app.config["LOG_STORE_URL"] = "mongodb+srv://u:mongo%2Fcanary@a:1,b:2/name?replicaSet=r"
     setup_logging(app)
     logging.getLogger("shop").info(
         "%s %s", SECRET_KEY, "metrics-canary-1",
         extra={"a": ["smtp/canary 2", "smtp%2Fcanary+2"], "b": "p@ss-canary p%40ss-canary",
-               "c": "mongo/canary mongo%2Fcanary"},
+               "c": "mongo/canary mongo%2Fcanary", "d": "query-canary limit-canary"},
     )  # fmt: skip
     text = (Path(app.config["LOG_DIR"]) / "app.log").read_text()
     assert "canary" not in text

@@ -32,6 +32,13 @@ def counted() -> float:
         ("INSERT INTO t VALUES (?, ?), (?, ?)", "INSERT INTO t VALUES (?, …)"),
         ("WHERE a = %(a_1)s::VARCHAR", "WHERE a = ?"),
         ("SELECT items.name\n  FROM items2", "SELECT items.name FROM items2"),
+        ("SELECT $$a'1$$, $tag$x $1$ y$tag$ WHERE a = $1", "SELECT ?, ? WHERE a = $1"),
+        ("SELECT E'it\\'s secret123', 0xdeadbeef, 1e5", "SELECT ?, ?, ?"),
+        (
+            'SELECT "Name" FROM "order" WHERE "Name" = "secret" OR a.b = "order"."Id"',
+            'SELECT "Name" FROM "order" WHERE "Name" = ? OR a.b = "order"."Id"',
+        ),
+        ('INSERT INTO t ("a") VALUES ("secret", "b")', 'INSERT INTO t ("a") VALUES (?, …)'),
         ("SELECT 'never closed " + "x" * 9000, "SELECT ?"),
     ],
 )

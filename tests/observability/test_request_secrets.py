@@ -97,6 +97,9 @@ def test_a_hostile_value_raises_nothing(value: str) -> None:
 def test_a_stranger_cannot_make_every_record_slow() -> None:
     pairs = "&".join(f"password=value{number}" for number in range(5000))
     assert len(secrets_of(f"/?{pairs}")) < 1000
+    found = secrets_of(headers={f"X-Api-Key-{number}": "<ü>" * 9000 for number in range(100)})
+    assert 1 <= len(found) <= 200
+    assert max(map(len, found)) < 50_000
 
 
 def test_values_below_a_sensitive_name_are_found_and_others_not() -> None:

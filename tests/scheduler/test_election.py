@@ -172,14 +172,26 @@ def test_a_process_that_may_not_win_starts_nothing(
     assert runners(project) == []
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PermissionError(13, "Permission denied", "/logs/.runner.lock"), "Permission denied"),
+        (ValueError("of any other kind"), "ValueError"),
+    ],
+)
 def test_what_keeps_a_runner_from_starting_is_said_once(
-    project: Path, app: Flask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    project: Path,
+    app: Flask,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    error: Exception,
+    reason: str,
 ) -> None:
     tries: list[int] = []
 
     def refuse(_log_dir: Path) -> None:
         tries.append(1)
-        raise PermissionError(13, "Permission denied", "/logs/.runner.lock")
+        raise error
 
     monkeypatch.setattr(election, "take_lock", refuse)
     one = Election(tmp_path / "logs", project, lambda: True)
@@ -189,7 +201,7 @@ def test_what_keeps_a_runner_from_starting_is_said_once(
     finally:
         one.stop()
     said = [line for line in log_lines(app) if line["message"] == "runner_not_started"]
-    assert [line["details"]["reason"] for line in said] == ["Permission denied"]
+    assert [line["details"]["reason"] for line in said] == [reason]
 
 
 def test_standing_twice_is_standing_once(
