@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOW_BITS = 74  # What a UUIDv7 has beside its milliseconds, version and variant.
-_MOST_AHEAD = 60_000  # Milliseconds.
+_MOST_AHEAD = 86_400_000  # Milliseconds: a day, more than any time zone is off.
 _lock = threading.Lock()
 _last_ms = 0
 _last_low = 0
@@ -21,7 +21,7 @@ _entropy: Iterator[int] = iter(())
 def new_id() -> str:
     """Return a UUIDv7 greater than every one this process has returned before.
 
-    A clock that is set back by up to a minute does not reorder one process, which goes on from the
+    A clock that is set back by up to a day does not reorder one process, which goes on from the
     last instant. After a clock that was further ahead identifiers start from it anew: they sort
     before the wrong ones, which beats being wrong until a restart.
     """
