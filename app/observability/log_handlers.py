@@ -12,6 +12,7 @@ from app.observability.log_file import AppendOnlyFile
 from app.observability.log_formatters import JSONFormatter
 from app.observability.log_spool import drop, prune, shipped_through
 
+log = logging.getLogger(__name__)
 _children: dict[tuple[Counter, str], Counter] = {}
 
 
@@ -38,6 +39,7 @@ class LogFilesHandler(logging.Handler):
         self._backup_count = backup_count
         self._spool_max_bytes = spool_max_bytes
         self._trouble: str | None = None
+        self._lost = 0
         self.everything = AppendOnlyFile(
             log_dir / "app.log", max_bytes, may_create=may_create,
             on_rotate=self._prune_everything, on_trouble=self._say_trouble,
@@ -61,6 +63,7 @@ class LogFilesHandler(logging.Handler):
                 self.errors.write(line.encode())
             except OSError as error:
                 _say(f"error.log cannot be written ({error.strerror}); app.log has the record\n")
+        self._tell_lost()
 
     def close(self) -> None:
         self.everything.close()
@@ -74,7 +77,14 @@ class LogFilesHandler(logging.Handler):
         # The runner does this first, if there is one: it knows better what is not stored yet.
         lost = drop(path, shipped, self._spool_max_bytes * 11 // 10)
         if lost:
+            self._lost += lost
             _say(f"{lost} log lines were never stored and had to go: LOG_SPOOL_MAX_BYTES reached\n")
+
+    def _tell_lost(self) -> None:
+        # Not where it is found out: there the file is still locked for the line before.
+        lost, self._lost = self._lost, 0
+        if lost:
+            log.warning("Log lines were deleted unshipped", extra={"details": {"lines": lost}})
 
     def _prune_errors(self) -> None:
         prune(self.errors.path, self._backup_count)

@@ -14,6 +14,10 @@ from tests.logstore.stores import open_engine
         (LogQuery(actions=("login_failed",)), "ix_logs_action_id"),
         (LogQuery(request_id="r"), "ix_logs_request_id_id"),
         (LogQuery(user_id="7"), "ix_logs_user_id_id"),
+        (LogQuery(user_id="7", levels=("ERROR",)), "ix_logs_level_id"),
+        (LogQuery(user_id="7", actions=("login_failed",)), "ix_logs_action_id"),
+        (LogQuery(user_id="7", request_id="r"), "ix_logs_request_id_id"),
+        (LogQuery(user_id="7", fingerprint="f"), "ix_logs_exception_fingerprint_id"),
         (LogQuery(fingerprint="f"), "ix_logs_exception_fingerprint_id"),
     ],
 )

@@ -62,6 +62,28 @@ def test_everything_is_in_app_log_and_errors_in_error_log_too(
     assert counted(metrics.log_records_total, "ERROR") - before == 1
 
 
+def test_lines_that_had_to_go_are_told_in_the_log_itself(
+    make_handler: MakeHandler, tmp_path: Path
+) -> None:
+    handler = make_handler(max_bytes=4096, spool_max_bytes=10_000)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        for number in range(200):
+            handler.handle(record(f"line {number}"))
+    finally:
+        root.removeHandler(handler)
+    kept = [*rotated(tmp_path / "logs/app.log"), tmp_path / "logs/app.log"]
+    told = [
+        one
+        for path in kept
+        for one in read_lines(path)
+        if one["message"] == "Log lines were deleted unshipped"
+    ]
+    assert {one["level"] for one in told} == {"WARNING"}
+    assert told[-1]["details"]["lines"] > 0
+
+
 def test_both_files_rotate_and_keep_so_many(make_handler: MakeHandler, tmp_path: Path) -> None:
     handler = make_handler(max_bytes=1000, backup_count=3, spool_max_bytes=4000)
     for number in range(60):
