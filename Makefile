@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 # `make run` serves, ARGS="-k login" what `make test` runs, ARGS=--quick how `make bench` measures.
 export PYTHON VENV PORT ARGS
 
-.PHONY: help run test lint format bench stack-test clean
+.PHONY: help run test lint format bench chaos stack-test clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' '$(ROOT)/Makefile' | while IFS='	' read -r name text; do \
@@ -28,6 +28,9 @@ format: ## Format the code and repair what ruff can repair
 
 bench: ## Measure what logging costs, against others (ARGS="--quick record" for less)
 	@'$(ROOT)/dev/bench'
+
+chaos: ## Kill, stop and cut off the log pipeline for long; nothing may be lost (ARGS="--help")
+	@'$(ROOT)/dev/chaos'
 
 stack-test: ## Bring up docker-compose.yml on a Docker engine and test it
 	@'$(ROOT)/dev/stack-test'
