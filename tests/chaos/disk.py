@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import wait_for
+
 _BLOCK = b"\0" * 4096
 
 
@@ -36,7 +38,8 @@ class Disk:
 
     def turn(self, how: str) -> None:
         """Make it `ro` or `rw`; nobody may have a file open to write."""
-        _mount("-o", f"remount,{how}", str(self.path))
+        # The kernel lets go of what a killed process had open a moment after it is gone.
+        wait_for(lambda: _remounted(self.path, how), 10)
 
 
 @contextmanager
@@ -53,6 +56,14 @@ def small_disk(path: Path) -> Iterator[Disk]:
         yield disk
     finally:
         subprocess.run(["umount", "--lazy", disk.path], check=False, capture_output=True)
+
+
+def _remounted(path: Path, how: str) -> bool:
+    try:
+        _mount("-o", f"remount,{how}", str(path))
+    except subprocess.CalledProcessError:
+        return False
+    return True
 
 
 def _mount(*arguments: str) -> None:

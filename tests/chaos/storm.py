@@ -196,8 +196,13 @@ class Storm:
         # The runner has seen this app.log; a younger one takes its lines with it.
         with open_store(self.site.store_url, ready=False) as store:
             wait_for(lambda: self._keep_alive() or store.page(LogQuery(), None, 1).records, 60)
+        # Some lines are to be on their way: the shipper stands still for a moment.
+        self._signal_shipper(signal.SIGSTOP)
+        before = self.acknowledged
+        wait_for(lambda: self._keep_alive() or self.acknowledged > before + 30, 60)
         with contextlib.suppress(OSError):
             shutil.rmtree(self.site.log_dir)
+        self._signal_shipper(signal.SIGCONT)
 
     def _trouble_the_disk(self, disk: Disk) -> None:
         """Let it refuse lines for a while; changes go on, their records stand in the outbox."""

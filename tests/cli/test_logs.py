@@ -114,7 +114,7 @@ def test_errors_are_summed_up_by_action_type_and_place_most_frequent_first(
     assert sum(one["count"] for one in objects(run("errors", "--since", "6h", "--json"))) == 4
     header, first, *_ = run("errors").stdout.splitlines()
     names, values = (re.split(r"\s{2,}", line.strip()) for line in (header, first))
-    assert names == ["count", "action", "exception type", "place", "last seen"]
+    assert names == ["count", "where", "exception type", "place", "last seen"]
     assert values[:4] == ["2", "/demo/error", "KeyError", place]
 
 

@@ -16,7 +16,7 @@ NOW = datetime(2026, 11, 23, 17, tzinfo=UTC)
 
 
 @pytest.fixture
-def postgres(postgres_url: str) -> Engine:
+def engine(postgres_url: str) -> Engine:
     url = make_url(postgres_url).set(drivername="postgresql+psycopg")
     return open_engine(url.render_as_string(hide_password=False))
 
@@ -64,20 +64,20 @@ def test_partitions_join_without_gap_and_overlap(keep: str) -> None:
     assert late.bounds.endswith("TO (MAXVALUE)")
 
 
-def test_partitions_appear_with_the_first_record_that_needs_them(postgres: Engine) -> None:
-    store = SqlStore(postgres)
-    assert partitions(postgres) == set()
+def test_partitions_appear_with_the_first_record_that_needs_them(engine: Engine) -> None:
+    store = SqlStore(engine)
+    assert partitions(engine) == set()
     put(store, sample(NOW), sample(NOW, level="DEBUG"), sample(NOW, action="login"))
     put(store, sample(NOW + timedelta(days=40), level="ERROR"))
     put(store, {**sample(), "id": "ffffffff-ffff-7fff-bfff-ffffffffffff"})
-    assert partitions(postgres) == {
+    assert partitions(engine) == {
         "logs_info_2026112100", "logs_debug_2026112312", "logs_operation_2026111500",
         "logs_error_2026123000", "logs_info_late",
     }  # fmt: skip
-    assert count(postgres) == 5
+    assert count(engine) == 5
 
 
-def test_two_hosts_may_make_the_same_partitions_at_once(postgres: Engine) -> None:
+def test_two_hosts_may_make_the_same_partitions_at_once(engine: Engine) -> None:
     moments = [NOW + timedelta(days=3 * index) for index in range(8)]
     keys = [(keep, id_floor(moment)) for moment in moments for keep in KEEPS]
     start = threading.Barrier(4)
@@ -86,7 +86,7 @@ def test_two_hosts_may_make_the_same_partitions_at_once(postgres: Engine) -> Non
     def host() -> None:
         try:
             start.wait()
-            Partitions(postgres).ensure(keys)
+            Partitions(engine).ensure(keys)
         except BaseException as error:
             failures.append(error)
 
@@ -96,42 +96,42 @@ def test_two_hosts_may_make_the_same_partitions_at_once(postgres: Engine) -> Non
     for thread in threads:
         thread.join()
     assert not failures
-    assert len(partitions(postgres)) == len({partition_for(*key) for key in keys})
+    assert len(partitions(engine)) == len({partition_for(*key) for key in keys})
 
 
 def test_a_partition_that_was_dropped_or_detached_is_there_again_when_needed(
-    postgres: Engine,
+    engine: Engine,
 ) -> None:
-    store = SqlStore(postgres)
+    store = SqlStore(engine)
     put(store, sample(NOW))
-    with postgres.begin() as connection:
+    with engine.begin() as connection:
         connection.execute(text("DROP TABLE logs_info_2026112100"))
     put(store, sample(NOW, message="after the drop"))
-    with postgres.begin() as connection:
+    with engine.begin() as connection:
         connection.execute(text("ALTER TABLE logs_info DETACH PARTITION logs_info_2026112100"))
     put(store, sample(NOW, message="after detaching"))
     messages = {one["message"] for one in store.page(LogQuery()).records}
     assert messages == {"after the drop", "after detaching"}
 
 
-def test_readers_do_not_wait_while_a_partition_is_made(postgres: Engine) -> None:
-    store = SqlStore(postgres)
+def test_readers_do_not_wait_while_a_partition_is_made(engine: Engine) -> None:
+    store = SqlStore(engine)
     put(store, sample(NOW))
-    with postgres.connect() as reader:
+    with engine.connect() as reader:
         # An open transaction that has read the whole table, as a long query has.
         reader.execute(text("SELECT count(*) FROM logs"))
         put(store, sample(NOW + timedelta(days=9)))
         assert reader.scalar(text("SELECT count(*) FROM logs")) == 2
 
 
-def test_a_page_reads_few_partitions(postgres: Engine) -> None:
-    store = SqlStore(postgres)
+def test_a_page_reads_few_partitions(engine: Engine) -> None:
+    store = SqlStore(engine)
     put(store, *(sample(NOW + timedelta(days=3 * index)) for index in range(20)))
     page = store.page(LogQuery(since=NOW, until=NOW + timedelta(hours=1)))
     assert len(page.records) == 1
     query = "EXPLAIN SELECT id FROM logs WHERE keep = 'info' AND id >= :low AND id < :high"
     bounds = {"low": id_floor(NOW), "high": id_floor(NOW + timedelta(hours=1))}
-    with postgres.connect() as connection:
+    with engine.connect() as connection:
         plan = "\n".join(connection.scalars(text(query), bounds))
     assert plan.count(" on logs_info_") == 1
 
