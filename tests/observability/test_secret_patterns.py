@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.observability.secret_patterns import SENSITIVE_NAME, mask_patterns
+from app.observability.log_redaction import is_sensitive
+from app.observability.secret_patterns import SENSITIVE_NAME, mask_patterns, may_match
 
 MASK = "[redacted]"
 CANARY = "Zq9xCanary7"
@@ -130,6 +131,27 @@ def test_a_named_secret_is_masked_whatever_stands_around_it(
 ) -> None:
     text = f"{before} {name}{separator}{CANARY} {after}"
     assert CANARY not in mask_patterns(text, MASK)
+
+
+words = st.sampled_from(
+    ["password", "passPhrase", "API_KEY", "privatekey", "authToken", "csrf", "x-secret", "Cookie",
+     "sessId", "session", "jwt", "otp", "cvv", "dsn", "creds", "auth", "pin", "sid", "signature",
+     "passİon", "basİc", "bearer", "://", ":", "@", "=", "-----BEGIN PRIVATE KEY-----", "ghp_",
+     "xoxb-", "AKIA", "eyJ", "DETAIL:", "--", "</", ">", " ", "\n", "'", '"', "A1b2C3d4E5f6G7h8I9"]
+)  # fmt: skip
+
+
+@settings(derandomize=True, deadline=None, max_examples=1000)
+@given(st.lists(words | st.text(max_size=3), max_size=6).map("".join))
+def test_no_text_that_would_be_masked_passes_the_fast_look(text: str) -> None:
+    """A record that passes is written as it is: this may be too careful, but never too quick."""
+    if is_sensitive(text) or mask_patterns(text, MASK) != text:
+        assert may_match(text)
+
+
+@pytest.mark.parametrize("text", SHOWN)
+def test_what_shows_a_secret_never_passes_the_fast_look(text: str) -> None:
+    assert may_match(text)
 
 
 def test_every_letter_has_one_lower_case_letter_but_one() -> None:
