@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 from app.logstore.contract import LogQuery
 from app.observability.log_spool import rotated, segment_number
@@ -186,6 +187,8 @@ class Storm:
         with contextlib.suppress(ProcessLookupError, FileNotFoundError):
             for pid in running:
                 os.kill(pid or 0, signal.SIGSTOP)
+            # The signal is sent, and comes a moment later.
+            wait_for(lambda: all(_stands_still(pid) for pid in running))
             shutil.copyfile(active, self.site.log_dir / f"app.log-20260101-{number}")
             os.truncate(active, 0)
         for pid in running:
@@ -251,6 +254,15 @@ class Storm:
             assert time.monotonic() < end, "the shipper does not come to an end"
             self._keep_shipping()
             time.sleep(0.01)
+
+
+def _stands_still(pid: int | None) -> bool:
+    """Tell whether a process is stopped, or no more."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+    return stat.rpartition(")")[2].split()[0] in "TZ"
 
 
 def _passes(point: str) -> tuple[int, int]:
