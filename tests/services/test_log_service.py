@@ -180,7 +180,7 @@ def test_the_oldest_record_is_that_of_any_class(store: Any) -> None:
 def test_questions_go_to_files_within_a_block(store: Any, tmp_path: Path) -> None:
     put(store, sample(message="stored"))
     now = ago(minutes=0)
-    write_lines(tmp_path / "a.log", sample(message="in a file"), failure(now))
+    write_lines(tmp_path / "a.log", sample(ago(minutes=1), message="in a file"), failure(now))
     told: list[int] = []
     with asking_files([str(tmp_path / "a.log")], told.append):
         assert messages(search(LogQuery()).records) == ["sample", "in a file"]
