@@ -29,6 +29,7 @@ LIMIT = 300.0
 class Storm:
     """Run until `records` are acknowledged and every kill and other fault of the plan was had.
 
+    It goes on until there were `least_rotations`, too.
     `weather` names what happens beside the kills: "writers stop", "clock jumps", "poison",
     "logs are copied and truncated", "logs are removed".
     """
@@ -45,6 +46,7 @@ class Storm:
     say: Callable[[str], None] = lambda _: None
     disk: Disk | None = None
     limit: float = LIMIT
+    least_rotations: int = 0
     kills: int = 0
     rotations: int = 0
     _lives: int = 0
@@ -87,7 +89,8 @@ class Storm:
 
     def _is_over(self) -> bool:
         planned = self.writer_kills or self.shipper_kills or self.outages or self.disk
-        return not planned and self.acknowledged >= self.records
+        enough = self.acknowledged >= self.records and self.rotations >= self.least_rotations
+        return enough and not planned
 
     def _keep_alive(self) -> None:
         for index, one in enumerate(self._crew):

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from app.logstore.contract import LogQuery
 from tests.chaos.crew import SHIPPER_POINTS, WRITER_POINTS, Site
 from tests.chaos.disk import small_disk
 from tests.chaos.oracle import Oracle
 from tests.chaos.storm import Storm
 from tests.chaos.variants import SOUND
+from tests.logstore.stores import open_store
 
 MakeSite = Callable[..., Site]
 SERVERS = {"postgresql": "postgres", "mongodb": "mongo_server"}  # Their fixtures.
@@ -45,10 +47,18 @@ def test_every_fault_at_once_loses_and_doubles_nothing(
         weather=frozenset({"writers stop", "clock jumps", "poison"}),
         server=request.getfixturevalue(server) if server else None,
         outages=outages,
+        least_rotations=10,
     )
     assert storm.run() == []
-    assert storm.rotations >= 10
     assert storm.kills >= len(WRITER_POINTS) + 4
+
+
+def test_four_writers_lose_and_tear_nothing_over_fifty_rotations(make_site: MakeSite) -> None:
+    site = make_site(max_bytes=8_192)
+    weather = frozenset({"writers stop"})
+    assert Storm(site, writers=4, least_rotations=50, weather=weather).run() == []
+    with open_store(site.store_url) as store:
+        assert store.page(LogQuery(text="Torn log line")).records == []
 
 
 # A broken part, and the storm that finds it out.
