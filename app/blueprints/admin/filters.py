@@ -21,8 +21,8 @@ CUSTOM = "custom"
 ACTIONS = (
     "request", "error", "slow_query", "login", "login_failed", "logout", "register",
     "password_changed", "role_changed", "item_create", "item_update", "item_delete", "upload",
-    "email_sent", "email_failed", "alert_firing", "logs_viewed", "logs_exported", "logs_archived",
-    "logs_purged", "log_store_unavailable", "log_store_available", "sample",
+    "error_resolved", "email_sent", "email_failed", "alert_firing", "logs_viewed", "logs_exported",
+    "logs_archived", "logs_purged", "log_store_unavailable", "log_store_available", "sample",
 )  # fmt: skip
 # One a minute from each process: left out unless asked for.
 QUIET_ACTIONS = ("sample",)
