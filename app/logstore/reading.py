@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import orjson
 
 from app.logstore.contract import LogQuery, Page
-from app.logstore.matching import has_text
+from app.logstore.matching import holds
 from app.logstore.record import time_of, valid_id
 
 _FIRST_SLICE = 1_000
@@ -53,7 +53,7 @@ def read_page(
         edge = reader.edge(cursor, size)
         wanted = limit + 1 - len(found)
         rows = reader.rows(cursor, edge, wanted)
-        found += [row for row in rows if has_text(query, row)]
+        found += [row for row in rows if holds(query, row)]
         if len(found) > limit:
             return _page(found, limit)
         if len(rows) == wanted:
@@ -88,7 +88,7 @@ def read_after(
             upto, wanted = min(last + _TAIL_SLICE, end), limit - len(found)
             rows = reader.between(source, last, upto, wanted)
             last = rows[-1]["seq"] if len(rows) == wanted else upto
-            found += [row for row in rows if has_text(query, row)]
+            found += [row for row in rows if holds(query, row)]
             if time.monotonic() >= stop:
                 break
         seen[source] = last
