@@ -14,13 +14,15 @@ from app.logstore.record import KEEPS, time_of
 
 # Pages and commands take the questions' types from here: they know no store.
 __all__ = [
-    "FileUnreadable", "LogQuery", "Page", "Record", "StoreUnavailable", "asking_files",
-    "count_errors", "errors", "every", "get", "get_error_summary", "get_failed_logins",
-    "neighbours", "newest", "not_found", "oldest", "per_hour", "request_story", "runner_status",
-    "search", "slow_queries", "tail", "user_history",
+    "WITHOUT_SAMPLES", "FileUnreadable", "LogQuery", "Page", "Record", "StoreUnavailable",
+    "asking_files", "count_errors", "errors", "every", "get", "get_error_summary",
+    "get_failed_logins", "neighbours", "newest", "not_found", "oldest", "per_hour",
+    "request_story", "runner_status", "search", "slow_queries", "tail", "user_history",
 ]  # fmt: skip
 
 Record = dict[str, Any]
+# One a minute from each process: left out unless asked for.
+WITHOUT_SAMPLES = (LogQuery(actions=("sample",)),)
 _ERRORS = ("ERROR", "CRITICAL")
 _PAGE = 500
 _LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
