@@ -166,7 +166,8 @@ class Site:
             (key, "item_create") for key, kind in self.load.answered.items() if kind == "refuse"
         ]
         self.lost = sum(not told[one] for one in due)
-        faults = [f"{one} is stored {times} times" for one, times in told.items() if times > 1]
+        doubled = sum(times > 1 for times in told.values())
+        faults = [f"{doubled} records are stored more than once"] if doubled else []
         # Those of nobody's request: the runner and gunicorn could not write some either.
         others = [one for one in self._refused_lines() if not _is_ours(one)]
         if (counted := self.dropped()) != self.lost + len(others):
@@ -180,7 +181,8 @@ class Site:
             if (one["action"], one["outcome"]) == ("item_create", "success")
         )  # fmt: skip
         items = dict(self._ask_database("SELECT name, id FROM items"))
-        faults = [f"item {one} is told {times} times" for one, times in told.items() if times > 1]
+        twice = sum(times > 1 for times in told.values())
+        faults = [f"{twice} changes have more than one record"] if twice else []
         committed = {str(item_id) for item_id in items.values()}
         if missing := committed - set(told):
             faults.append(f"{len(missing)} committed changes have no record")
