@@ -16,6 +16,7 @@ from app.logstore.counts import (
     FIELDS,
     HOUR,
     MAX_POINTS,
+    MEASURE,
     MINUTE,
     STEPS,
     Selection,
@@ -111,6 +112,19 @@ class CountQuestions(ABC):
         ]
         return sorted(found, key=lambda one: (-one.count, str(one.values)))
 
+    def buckets(
+        self, query: LogQuery, fields: Sequence[str] = (), step: int | None = None
+    ) -> dict[tuple[Any, ...], Counter[int]]:
+        chosen = _countable(query)
+        if MEASURE in fields and (chosen.route is not None or "route" in fields):
+            raise ValueError("What was measured is counted for all routes together only.")
+        _checked([field for field in fields if field != MEASURE])
+        low, high = bounds_of(query)
+        if step is not None:
+            low, high, _ = self._points(query, step)
+        merged = _merged(self._sums(chosen, low, high, (*fields, "bucket"), step))
+        return {tuple(_shown(value) for value in key): buckets for key, buckets in merged.items()}
+
     def recount(self, since: datetime | None = None, *, check: bool = False) -> Recount:
         return recount(self.with_counts, since, check=check)
 
@@ -145,6 +159,11 @@ class CountQuestions(ABC):
         self, chosen: Selection, low: int, high: int, fields: Sequence[str], step: int | None
     ) -> list[tuple[Any, ...]]:
         coarsest = max(one for one in STEPS if (step or DAY) % one == 0)
+        sign = -1 if chosen.route is None and "route" not in fields else 1
+        if MEASURE in fields:
+            fields = ["route" if field == MEASURE else field for field in fields]
+        elif sign < 0:
+            chosen = chosen.whole()
 
         def work(counts: Counts) -> list[tuple[Any, ...]]:
             horizons = {DAY: 0}
@@ -154,7 +173,7 @@ class CountQuestions(ABC):
             return [
                 row
                 for tile in tiles(low, high, coarsest, horizons)
-                for row in counts.sums(chosen, tile, fields, step)
+                for row in counts.sums(chosen, tile._replace(step=sign * tile.step), fields, step)
                 if row[-1]
             ]
 
@@ -182,7 +201,7 @@ class CountQuestions(ABC):
 
 
 def _delete(counts: Counts, tile: Tile) -> int:
-    return counts.delete(tile)
+    return counts.delete(tile) + counts.delete(tile._replace(step=-tile.step))
 
 
 def _countable(query: LogQuery) -> Selection:

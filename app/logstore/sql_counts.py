@@ -7,13 +7,14 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, delete, func, literal_column, select, text
 from sqlalchemy.dialects import postgresql
 
-from app.logstore.counts import DAY, STEPS, Key, Selection, Tile, id_at, second_of
+from app.logstore.counts import ALL_STEPS, DAY, Key, Selection, Tile, id_at, second_of
 from app.logstore.record import KEEPS
 from app.models.log import Log, LogCount
 
 _TABLE: Any = LogCount.__table__
 _NAMES = (*Key._fields, "count")
-_COUNTED = ("id", "source", "level", "action", "route", "status", "duration_ms")
+_COUNTED = ("id", "source", "level", "action", "route", "status", "duration_ms", "db_ms",
+            "details")  # fmt: skip
 _LIST, _KEY = ", ".join(_NAMES), ", ".join(Key._fields)
 _ADD = f" ON CONFLICT ({_KEY}) DO UPDATE SET count = log_counts.count + excluded.count"
 _SQLITE = f"INSERT INTO log_counts ({_LIST}) VALUES ({', '.join('?' * len(_NAMES))}){_ADD}"  # noqa: S608
@@ -83,7 +84,8 @@ class SqlCounts:
 
     def first_ends(self) -> Iterator[tuple[str, str, int]]:
         columns = _TABLE.c.level, _TABLE.c.action
-        statement = select(*columns, func.min(_TABLE.c.start + _TABLE.c.step)).group_by(*columns)
+        ends = select(*columns, func.min(_TABLE.c.start + _TABLE.c.step))
+        statement = ends.where(_TABLE.c.step > 0).group_by(*columns)
         for level, action, end in self._connection.execute(statement):
             yield str(level), str(action), int(end)
 
@@ -103,7 +105,7 @@ class SqlCounts:
             yield dict(zip(_COUNTED, row, strict=True))
 
     def stored(self, low: int, high: int) -> Iterator[tuple[Key, int]]:
-        for step in STEPS:
+        for step in ALL_STEPS:
             within = _within(Tile(step, low, high))
             for *key, count in self._connection.execute(select(*_TABLE.c).where(*within)):
                 yield Key(*key), count
