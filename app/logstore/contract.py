@@ -22,14 +22,19 @@ class StoreUnavailable(Exception):
 
 @dataclass(frozen=True)
 class LogQuery:
-    """Select records; an empty field selects all. `since` is included, `until` is not."""
+    """Select records; an empty field selects all. `since` is included, `until` is not.
+
+    Every one of `texts` has to be found, and a record that one of `without` selects stays out.
+    `equal` has pairs of a field (`filters.PLAIN`) and a value; several values of a field are
+    alternatives.
+    """
 
     levels: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     user_id: str | None = None
     account: str | None = None
     request_id: str | None = None
-    text: str | None = None
+    texts: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
     route: str | None = None
@@ -37,7 +42,9 @@ class LogQuery:
     status_max: int | None = None
     fingerprint: str | None = None
     min_duration_ms: float | None = None
-    without_actions: tuple[str, ...] = ()
+    max_duration_ms: float | None = None
+    equal: tuple[tuple[str, str], ...] = ()
+    without: tuple["LogQuery", ...] = ()
 
     def id_bounds(self) -> tuple[str | None, str | None]:
         """Return the time range as identifiers, so that the primary key serves it."""
@@ -254,6 +261,16 @@ class LogStore(LogReader, Protocol):
         The cost depends on the steps and the groups, not on the records. With a fingerprint in
         the query also one that did not happen in that time. Raises ValueError as histogram does,
         and for what counts cannot answer.
+        """
+
+    def buckets(
+        self, query: LogQuery, fields: Sequence[str] = (), step: int | None = None
+    ) -> Mapping[tuple[Any, ...], Mapping[int, int]]:
+        """Return how many records are in each bucket, by fields; see `counts.percentiles`.
+
+        With `step` a key begins with the step's start in epoch seconds; only steps with records
+        are there. `measure` is a field too: None for the duration, else what records measured
+        beside it (`measures.py`). For many figures at once. Raises ValueError as `counted` does.
         """
 
     def recount(self, since: datetime | None = None, *, check: bool = False) -> Recount:

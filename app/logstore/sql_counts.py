@@ -4,17 +4,29 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, delete, func, literal_column, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    func,
+    literal_column,
+    not_,
+    select,
+    text,
+    true,
+)
 from sqlalchemy.dialects import postgresql
 
-from app.logstore.counts import DAY, STEPS, Key, Selection, Tile, id_at, second_of
+from app.logstore.counts import ALL_STEPS, DAY, Key, Selection, Tile, id_at, second_of
 from app.logstore.record import KEEPS
 from app.models.log import Log, LogCount
 
 _TABLE: Any = LogCount.__table__
 _NAMES = (*Key._fields, "count")
 _COUNTED = (
-    "id", "source", "level", "action", "route", "status", "duration_ms", "exception_fingerprint",
+    "id", "source", "level", "action", "route", "status", "duration_ms", "db_ms", "details",
+    "exception_fingerprint",
 )  # fmt: skip
 # Spelled as in the index, which SQLite uses only for a query that says the same.
 _FAILED: Any = text("fingerprint <> ''")
@@ -100,7 +112,8 @@ class SqlCounts:
 
     def first_ends(self) -> Iterator[tuple[str, str, int]]:
         columns = _TABLE.c.level, _TABLE.c.action
-        statement = select(*columns, func.min(_TABLE.c.start + _TABLE.c.step)).group_by(*columns)
+        ends = select(*columns, func.min(_TABLE.c.start + _TABLE.c.step))
+        statement = ends.where(_TABLE.c.step > 0).group_by(*columns)
         for level, action, end in self._connection.execute(statement):
             yield str(level), str(action), int(end)
 
@@ -120,7 +133,7 @@ class SqlCounts:
             yield dict(zip(_COUNTED, row, strict=True))
 
     def stored(self, low: int, high: int) -> Iterator[tuple[Key, int]]:
-        for step in STEPS:
+        for step in ALL_STEPS:
             within = _within(Tile(step, low, high))
             for *key, count in self._connection.execute(select(*_TABLE.c).where(*within)):
                 yield Key(*key), count
@@ -144,14 +157,15 @@ def _conditions(chosen: Selection) -> Iterable[ColumnElement[bool]]:
         yield _TABLE.c.level.in_(chosen.levels)
     if chosen.actions:
         yield _TABLE.c.action.in_(chosen.actions)
-    if chosen.without_actions:
-        yield _TABLE.c.action.not_in(chosen.without_actions)
     if chosen.route is not None:
         yield _TABLE.c.route == chosen.route
     if chosen.class_min is not None:
         yield _TABLE.c.status_class >= chosen.class_min
     if chosen.class_max is not None:
         yield _TABLE.c.status_class <= chosen.class_max
+    for unwanted in chosen.without:
+        # What is absent is "" and 0 in the counts: no condition is neither true nor false.
+        yield not_(and_(true(), *_conditions(unwanted)))
     yield from _of_exceptions(chosen)
 
 
