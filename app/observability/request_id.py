@@ -34,7 +34,10 @@ def get_request_id() -> str | None:
 
 def _begin() -> None:
     use_request_secrets(RequestSecrets(request))
-    fields: dict[str, Any] = {"request_id": accept_or_make(request.headers.get(HEADER))}
+    fields: dict[str, Any] = {
+        "request_id": accept_or_make(request.headers.get(HEADER)),
+        "remote_addr": request.remote_addr,
+    }
     if request.url_rule is not None:
         fields["route"] = request.url_rule.rule
     if request.endpoint != "static" and (claim := session.get("_user_id")):
