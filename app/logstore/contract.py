@@ -142,6 +142,12 @@ class LogReader(Protocol):
     def page(self, query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
         """Return records older than the id `before`, newest first."""
 
+    def newer(self, query: LogQuery, after: str, limit: int = 50) -> list[dict[str, Any]]:
+        """Return the first records newer than the id `after`, oldest first.
+
+        Without a deadline: for what an index serves, or nearly.
+        """
+
     def after(
         self, query: LogQuery, cursor: str | None = None, limit: int = 200
     ) -> tuple[list[dict[str, Any]], str]:

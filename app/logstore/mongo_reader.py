@@ -24,6 +24,9 @@ class MongoReader:
         within = _older(before) + ([{"_id": {"$gte": edge}}] if edge else [])
         return self._find([*self._scanned, *within], "_id", -1, limit)
 
+    def newer(self, after: str, limit: int) -> list[dict[str, Any]]:
+        return self._find([*self._scanned, {"_id": {"$gt": after}}], "_id", 1, limit)
+
     def edge(self, before: str | None, size: int) -> str | None:
         wanted = all_of([*self._indexed, *_older(before)])
         cursor = self._mongo.collection(LOGS).find(wanted, {"_id": True}).sort("_id", -1)

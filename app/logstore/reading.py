@@ -26,6 +26,9 @@ class Reader(Protocol):
     def rows(self, before: str | None, edge: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the newest records that match, older than `before`, not older than `edge`."""
 
+    def newer(self, after: str, limit: int) -> list[dict[str, Any]]:
+        """Return the oldest records that match, newer than `after`, oldest first."""
+
     def edge(self, before: str | None, size: int) -> str | None:
         """Return the id `size` records before `before`, whether they match or not.
 
@@ -66,6 +69,18 @@ def read_page(
         if time.monotonic() >= end and cursor is not None:
             return Page(found, cursor, time_of(cursor))
         size = min(size * 2, _LAST_SLICE)
+
+
+def read_newer(reader: Reader, query: LogQuery, after: str, limit: int) -> list[dict[str, Any]]:
+    """Return up to `limit` records newer than `after`, oldest first."""
+    found: list[dict[str, Any]] = []
+    cursor = valid_id(after)
+    while cursor is not None and len(found) < limit:
+        wanted = limit - len(found)
+        rows = reader.newer(cursor, wanted)
+        found += [row for row in rows if has_text(query, row)]
+        cursor = rows[-1]["id"] if len(rows) == wanted else None
+    return found
 
 
 def read_after(

@@ -78,6 +78,20 @@ def test_pages_follow_one_another_to_the_end(log_store: LogStore) -> None:
     assert seen == sorted((one["id"] for one in records), reverse=True)
 
 
+def test_what_is_newer_comes_oldest_first(log_store: LogStore) -> None:
+    records = [sample(minutes(i), message=str(i), user_id=str(i % 2)) for i in range(9)]
+    put(log_store, *records)
+    for query, after, found in (
+        (LogQuery(), 3, ["4", "5", "6"]),
+        (LogQuery(user_id="1"), 3, ["5", "7"]),
+        (LogQuery(levels=("INFO", "ERROR")), 6, ["7", "8"]),
+        (LogQuery(text="8"), 0, ["8"]),
+        (LogQuery(), 8, []),
+    ):
+        newer = log_store.newer(query, records[after]["id"], 3)
+        assert [one["message"] for one in newer] == found, query
+
+
 def test_several_rare_values_come_in_one_order(log_store: LogStore) -> None:
     actions, levels = ("login", "logout", "error"), ("INFO", "ERROR", "CRITICAL")
     put(log_store, *(
