@@ -1,6 +1,6 @@
 """Headers that tell browsers what our pages may do, and who may keep them."""
 
-from flask import Flask, Response, current_app, request, session
+from flask import Flask, Response, current_app, g, request, session
 
 _POLICY = "; ".join(
     (
@@ -50,4 +50,4 @@ def _is_content(response: Response) -> bool:
 
 def _who_may_keep() -> str:
     """Return how a page may be cached: not at all when it was made for somebody signed in."""
-    return "no-store" if "_user_id" in session else "private, no-cache"
+    return "no-store" if "_user_id" in session or "api_token" in g else "private, no-cache"

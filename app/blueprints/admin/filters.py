@@ -22,7 +22,8 @@ ACTIONS = (
     "request", "error", "slow_query", "login", "login_failed", "logout", "register",
     "password_changed", "role_changed", "item_create", "item_update", "item_delete", "upload",
     "email_sent", "email_failed", "alert_firing", "logs_viewed", "logs_exported", "logs_archived",
-    "logs_purged", "log_store_unavailable", "log_store_available", "sample",
+    "logs_purged", "log_store_unavailable", "log_store_available", "sample", "token_created",
+    "token_revoked", "token_refused",
 )  # fmt: skip
 # One a minute from each process: left out unless asked for.
 QUIET_ACTIONS = ("sample",)
