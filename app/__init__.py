@@ -10,6 +10,7 @@ from flask import Flask
 
 from app import (
     alerting,
+    api_tokens,
     assets,
     cli,
     error_pages,
@@ -59,8 +60,9 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     events.init_app(app)
     metrics.init_app(app)
     query_timer.init_app(app)
-    csrf.init_app(app)
     rate_limits.init_app(app)
+    api_tokens.init_app(app)
+    csrf.init_app(app)
     assets.init_app(app)
     security_headers.init_app(app)
     error_pages.init_app(app)
