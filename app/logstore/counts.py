@@ -44,6 +44,7 @@ class Key(NamedTuple):
     action: str
     route: str
     status_class: int
+    fingerprint: str
     bucket: int
 
 
@@ -65,6 +66,9 @@ class Selection:
     class_min: int | None = None
     class_max: int | None = None
     without: tuple["Selection", ...] = ()
+    # Of records with an exception only, and with this one.
+    failed: bool = False
+    fingerprint: str | None = None
 
 
 def tally(records: Iterable[Mapping[str, Any]]) -> Counter[Key]:
@@ -73,7 +77,7 @@ def tally(records: Iterable[Mapping[str, Any]]) -> Counter[Key]:
         (
             second_of(record["id"]) // MINUTE * MINUTE, record["source"], record["level"],
             record["action"] or "", record["route"] or "", status_class(record["status"]),
-            bucket(record["duration_ms"]),
+            record.get("exception_fingerprint") or "", bucket(record["duration_ms"]),
         )
         for record in records
     )  # fmt: skip
@@ -145,10 +149,10 @@ def step_for(window: timedelta) -> int:
 def selection_of(query: LogQuery) -> Selection | None:
     """Return what a query selects if counts can tell it; None if it asks for more than they have.
 
-    They know level, action, route, whole status classes (400 to 499) and time.
+    They know level, action, route, whole status classes (400 to 499), fingerprint and time.
     """
-    others = (query.user_id, query.account, query.request_id, query.fingerprint,
-              query.min_duration_ms, query.max_duration_ms)  # fmt: skip
+    others = (query.user_id, query.account, query.request_id, query.min_duration_ms,
+              query.max_duration_ms)  # fmt: skip
     low, high = query.status_min, query.status_max
     if query.equal or any(query.texts) or any(value is not None for value in others):
         return None
@@ -165,6 +169,8 @@ def selection_of(query: LogQuery) -> Selection | None:
         class_min=low // 100 if low is not None else None if high is None else 1,
         class_max=None if high is None else high // 100,
         without=known,
+        failed=bool(query.fingerprint),
+        fingerprint=clean_text(query.fingerprint) if query.fingerprint else None,
     )
 
 

@@ -20,7 +20,8 @@ RANGES = {
 CUSTOM = "custom"
 ACTIONS = (
     "request", "error", "slow_query", "login", "login_failed", "logout", "register",
-    "password_changed", "role_changed", "item_create", "item_update", "item_delete", "upload",
+    "password_changed", "role_changed", "account_disabled", "account_enabled", "sessions_ended",
+    "item_create", "item_update", "item_delete", "upload",
     "email_sent", "email_failed", "alert_firing", "logs_viewed", "logs_exported", "logs_archived",
     "logs_purged", "log_store_unavailable", "log_store_available", "sample",
 )  # fmt: skip
