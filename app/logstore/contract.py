@@ -263,6 +263,16 @@ class LogStore(LogReader, Protocol):
         and for what counts cannot answer.
         """
 
+    def buckets(
+        self, query: LogQuery, fields: Sequence[str] = (), step: int | None = None
+    ) -> Mapping[tuple[Any, ...], Mapping[int, int]]:
+        """Return how many records are in each bucket, by fields; see `counts.percentiles`.
+
+        With `step` a key begins with the step's start in epoch seconds; only steps with records
+        are there. `measure` is a field too: None for the duration, else what records measured
+        beside it (`measures.py`). For many figures at once. Raises ValueError as `counted` does.
+        """
+
     def recount(self, since: datetime | None = None, *, check: bool = False) -> Recount:
         """Correct the counts by the records there still are; with `check` only compare.
 
