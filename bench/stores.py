@@ -31,6 +31,7 @@ class Store(Protocol):
 
     name: str
     own_way: str
+    url: str
     store: Any
 
     def prepared(self, records: Sequence[LogRecord]) -> list[Any]:
@@ -54,7 +55,8 @@ class Sqlite:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "logs.db"
-        self._engine = create_engine(f"sqlite:///{self._path}")
+        self.url = f"sqlite:///{self._path}"
+        self._engine = create_engine(self.url)
         event.listen(self._engine, "connect", _set_sqlite_pragmas)
         _make_tables(self._engine)
         self.store = SqlStore(self._engine)
@@ -90,6 +92,7 @@ class Postgresql:
     name, own_way = "PostgreSQL", "COPY"
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self._engine = create_engine(url)
         _make_tables(self._engine)
         self.store = SqlStore(self._engine)
@@ -121,6 +124,7 @@ class Mongodb:
     name, own_way = "MongoDB", "insert_many()"
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self.store: Any = MongoStore(url)
         self.store.prepare()
         self._client: MongoClient[Any] = MongoClient(url)

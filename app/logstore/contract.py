@@ -20,14 +20,19 @@ class StoreUnavailable(Exception):
 
 @dataclass(frozen=True)
 class LogQuery:
-    """Select records; an empty field selects all. `since` is included, `until` is not."""
+    """Select records; an empty field selects all. `since` is included, `until` is not.
+
+    Every one of `texts` has to be found, and a record that one of `without` selects stays out.
+    `equal` has pairs of a field (`filters.PLAIN`) and a value; several values of a field are
+    alternatives.
+    """
 
     levels: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     user_id: str | None = None
     account: str | None = None
     request_id: str | None = None
-    text: str | None = None
+    texts: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
     route: str | None = None
@@ -35,7 +40,9 @@ class LogQuery:
     status_max: int | None = None
     fingerprint: str | None = None
     min_duration_ms: float | None = None
-    without_actions: tuple[str, ...] = ()
+    max_duration_ms: float | None = None
+    equal: tuple[tuple[str, str], ...] = ()
+    without: tuple["LogQuery", ...] = ()
 
     def id_bounds(self) -> tuple[str | None, str | None]:
         """Return the time range as identifiers, so that the primary key serves it."""
@@ -141,6 +148,12 @@ class LogReader(Protocol):
 
     def page(self, query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
         """Return records older than the id `before`, newest first."""
+
+    def newer(self, query: LogQuery, after: str, limit: int = 50) -> list[dict[str, Any]]:
+        """Return the first records newer than the id `after`, oldest first.
+
+        Without a deadline: for what an index serves, or nearly.
+        """
 
     def after(
         self, query: LogQuery, cursor: str | None = None, limit: int = 200

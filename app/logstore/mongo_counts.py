@@ -121,11 +121,7 @@ def _within(tile: Tile) -> Document:
 
 
 def _conditions(chosen: Selection) -> Document:
-    action: Document = {}
-    if chosen.actions:
-        action["$in"] = list(chosen.actions)
-    if chosen.without_actions:
-        action["$nin"] = list(chosen.without_actions)
+    action = {"$in": list(chosen.actions)} if chosen.actions else {}
     status: Document = {}
     if chosen.class_min is not None:
         status["$gte"] = chosen.class_min
@@ -134,4 +130,7 @@ def _conditions(chosen: Selection) -> Document:
     level = {"$in": list(chosen.levels)} if chosen.levels else {}
     route = {} if chosen.route is None else {"$eq": chosen.route}
     found = {"level": level, "action": action, "route": route, "status_class": status}
-    return {name: condition for name, condition in found.items() if condition}
+    wanted: Document = {name: condition for name, condition in found.items() if condition}
+    if chosen.without:
+        wanted["$nor"] = [_conditions(unwanted) for unwanted in chosen.without]
+    return wanted

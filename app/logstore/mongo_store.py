@@ -16,7 +16,7 @@ from app.logstore.mongo_documents import CHECKPOINTS, INDEXES, LOGS, from_docume
 from app.logstore.mongo_errors import store_errors
 from app.logstore.mongo_groups import read_groups
 from app.logstore.mongo_reader import MongoReader
-from app.logstore.reading import read_after, read_page
+from app.logstore.reading import read_after, read_newer, read_page
 from app.logstore.record import normalise, valid_id
 
 T = TypeVar("T")
@@ -51,6 +51,10 @@ class MongoStore(CountQuestions):
         with store_errors():
             reader = MongoReader(self._mongo, query)
             return read_page(reader, query, before, limit, self._deadline)
+
+    def newer(self, query: LogQuery, after: str, limit: int = 50) -> list[dict[str, Any]]:
+        with store_errors():
+            return read_newer(MongoReader(self._mongo, query), query, after, limit)
 
     def after(
         self, query: LogQuery, cursor: str | None = None, limit: int = 200

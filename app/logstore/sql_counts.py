@@ -4,7 +4,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, delete, func, literal_column, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    func,
+    literal_column,
+    not_,
+    select,
+    text,
+    true,
+)
 from sqlalchemy.dialects import postgresql
 
 from app.logstore.counts import DAY, STEPS, Key, Selection, Tile, id_at, second_of
@@ -127,11 +138,12 @@ def _conditions(chosen: Selection) -> Iterable[ColumnElement[bool]]:
         yield _TABLE.c.level.in_(chosen.levels)
     if chosen.actions:
         yield _TABLE.c.action.in_(chosen.actions)
-    if chosen.without_actions:
-        yield _TABLE.c.action.not_in(chosen.without_actions)
     if chosen.route is not None:
         yield _TABLE.c.route == chosen.route
     if chosen.class_min is not None:
         yield _TABLE.c.status_class >= chosen.class_min
     if chosen.class_max is not None:
         yield _TABLE.c.status_class <= chosen.class_max
+    for unwanted in chosen.without:
+        # What is absent is "" and 0 in the counts: no condition is neither true nor false.
+        yield not_(and_(true(), *_conditions(unwanted)))

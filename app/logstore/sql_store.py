@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from app.logstore import sql_partition_drop, sql_retention
 from app.logstore.contract import Checkpoint, Group, LogQuery, Page, Stretch
 from app.logstore.count_questions import CountQuestions
-from app.logstore.reading import read_after, read_page
+from app.logstore.reading import read_after, read_newer, read_page
 from app.logstore.record import KEEPS, normalise, valid_id
 from app.logstore.rows import from_row
 from app.logstore.sql_append import Appender
@@ -52,6 +52,10 @@ class SqlStore(CountQuestions):
     def page(self, query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
         with store_errors(), self._engine.connect() as connection:
             return read_page(SqlReader(connection, query), query, before, limit, self._deadline)
+
+    def newer(self, query: LogQuery, after: str, limit: int = 50) -> list[dict[str, Any]]:
+        with store_errors(), self._engine.connect() as connection:
+            return read_newer(SqlReader(connection, query), query, after, limit)
 
     def after(
         self, query: LogQuery, cursor: str | None = None, limit: int = 200
