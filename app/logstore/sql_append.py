@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
-import psycopg
 from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
@@ -144,13 +143,14 @@ def _copy(connection: Connection, rows: _Rows) -> list[dict[str, Any]]:
     wanted = [row["id"] for row in rows if row["keep"] == "operation"]
     known = set(connection.exec_driver_sql(_KNOWN, (wanted,)).scalars() if wanted else ())
     new = [row for row in rows if row["id"] not in known or row["keep"] != "operation"]
+    driver: Any = connection.dialect.loaded_dbapi
     try:
         cursor: Any = connection.connection.cursor()
         with cursor, cursor.copy(_COPY) as copy:
             for row in sorted(new, key=_in_order):
                 copy.write_row(postgresql_values(row))
-    except psycopg.Error as error:
-        raise DBAPIError.instance(_COPY, None, error, psycopg.Error) from error
+    except driver.Error as error:
+        raise DBAPIError.instance(_COPY, None, error, driver.Error) from error
     return new
 
 
