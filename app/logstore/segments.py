@@ -184,6 +184,8 @@ def digest_of(head: bytes) -> str:
 
 def records_of(line: bytes, identity: str, offset: int) -> tuple[list[dict[str, Any]], int]:
     """Return the records of one line of a segment, and how many of them are fragments."""
+    if (data := _parse(line)) is not None and valid_id(data.get("id")):
+        return [data], 0
     pieces = split(line)
     records = [_record(piece, identity, offset + piece.start) for piece in pieces]
     return records, sum(isinstance(piece, Fragment) for piece in pieces)
