@@ -140,7 +140,7 @@ def run_flask(
 
 @contextlib.contextmanager
 def serving(
-    folder: Path, *, workers: int = 2, env: dict[str, str] | None = None
+    folder: Path, *, workers: int = 2, env: dict[str, str] | None = None, app: str = "wsgi:app"
 ) -> Iterator[Server]:
     """Migrate and run gunicorn with the project's own gunicorn.conf.py; stop it in the end."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -151,7 +151,7 @@ def serving(
     run_flask(settings, "db", "upgrade")
     with (folder / "gunicorn.out").open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
+            [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", app],
             cwd=ROOT, env=settings, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     url = f"http://127.0.0.1:{settings['PORT']}"

@@ -129,6 +129,15 @@ def _silent_loss() -> None:
     log_handlers._count = lambda *_: None
 
 
+def _raising_handler() -> None:
+    """What the disk refuses, the request gets to feel."""
+
+    def report(_record: Any, _line: str, error: Exception) -> None:
+        raise error
+
+    log_handlers._report_loss = report
+
+
 def _wall_clock() -> None:
     def new_id() -> str:
         low = int.from_bytes(os.urandom(9), "big") | 1
@@ -152,5 +161,6 @@ VARIANTS: dict[str, Callable[[], None]] = {
     "only files with a name are read": _follow_no_file,
     "copies are not read": _no_copies,
     "loss not counted": _silent_loss,
+    "loss raised into the request": _raising_handler,
     "ids by the wall clock": _wall_clock,
 }

@@ -422,7 +422,7 @@ def test_an_app_s_shipper_follows_its_settings(
         shipper = shipper_for(app)
         write_lines(Path(app.config["LOG_DIR"]) / "app.log", *messages("from the file"))
         shipper.ship_once()
-        page = app.extensions["log_store"].page(LogQuery(text="from the file"))
+        page = app.extensions["log_store"].page(LogQuery(texts=("from the file",)))
     assert len(page.records) == 1
 
 

@@ -29,5 +29,9 @@ def request_story(request_id: str) -> ResponseReturnValue:
         abort(404)
     records = log_service.request_story(request_id)
     viewed("request", viewed_request_id=request_id)
-    page = render_template("admin/request.html", request_id=request_id, story=tell(records))
+    story = tell(records)
+    earlier, later = log_service.neighbours(story.requests[0]) if story.requests else (None, None)
+    page = render_template(
+        "admin/request.html", request_id=request_id, story=story, earlier=earlier, later=later
+    )
     return page, 200 if records else 404
