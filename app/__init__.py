@@ -15,6 +15,7 @@ from app import (
     cli,
     error_pages,
     logstore,
+    openapi,
     scheduler,
     security_headers,
     trusted_proxies,
@@ -75,6 +76,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     metrics_page.init_app(app)
     sampler.init_app(app)
     demo.init_app(app)
+    openapi.init_app(app)
     logstore.init_app(app)
     alerting.init_app(app)
     cli.init_app(app)

@@ -17,10 +17,10 @@ from app.logstore.shipper import Shipper
 from app.models.api_token import ApiToken
 from app.models.item import Item
 from app.models.types import utc_now
-from app.models.user import ADMIN, USER, User
-from app.services.api_token_service import create_token, revoke_token
+from app.models.user import ADMIN, USER
+from app.services.api_token_service import revoke_token
 from app.services.throttle import TOKEN_PER_ADDRESS
-from tests.helpers import Account, log_lines
+from tests.helpers import Account, bearer_of, log_lines
 
 pytestmark = pytest.mark.settings(WTF_CSRF_ENABLED=True)
 LAMP = {"name": "Lamp", "quantity": 3}
@@ -35,11 +35,7 @@ def plain(app: Flask) -> str:
 
 
 def token_of(app: Flask, email: str, role: str = USER) -> str:
-    with app.app_context():
-        user = User(email=email, name="A", password_hash="x", role=role)
-        db.session.add(user)
-        db.session.commit()
-        return create_token(user, "deploy")[1]
+    return bearer_of(app, email, role)["Authorization"].removeprefix("Bearer ")
 
 
 def bearer(plain: str, scheme: str = "Bearer") -> dict[str, str]:

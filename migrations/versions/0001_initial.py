@@ -113,9 +113,7 @@ def upgrade_() -> None:
 
 
 def downgrade_() -> None:
-    tables = (
-        "rate_limits", "alerts", "error_states", "outbox", "items", "api_tokens", "users",
-    )  # fmt: skip
+    tables = ("rate_limits", "alerts", "error_states", "outbox", "items", "api_tokens", "users")
     for table in tables:
         op.drop_table(table)
 
