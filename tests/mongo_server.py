@@ -74,9 +74,9 @@ class MongoServer:
             self._process.wait(timeout=60)
 
     def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait(timeout=60)
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(timeout=60)
 
     def remove(self) -> None:
         self.stop()
@@ -138,6 +138,8 @@ class MongoReplicaSet:
 
     def remove(self) -> None:
         for one in self._members:
+            # Told to end, a primary without the others would wait for them.
+            one.kill()
             one.remove()
 
 
