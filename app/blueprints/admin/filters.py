@@ -23,7 +23,8 @@ ACTIONS = (
     "password_changed", "role_changed", "account_disabled", "account_enabled", "sessions_ended",
     "item_create", "item_update", "item_delete", "upload", "error_resolved",
     "email_sent", "email_failed", "alert_firing", "logs_viewed", "logs_exported", "logs_archived",
-    "logs_purged", "log_store_unavailable", "log_store_available", "sample",
+    "logs_purged", "log_store_unavailable", "log_store_available", "sample", "token_created",
+    "token_revoked", "token_refused",
 )  # fmt: skip
 FIELDS = (
     "level", "action", "user", "request_id", "text", "range", "from", "to", "status", "route",
