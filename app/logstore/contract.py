@@ -56,8 +56,8 @@ class LogQuery:
 class Checkpoint:
     """How far one host's segment is in the store.
 
-    `next_seq` is the number the host's next record gets; `sealed` says that no byte will
-    ever be added and all are read.
+    `next_seq` is the number the host's next record gets; `sealed` says that nothing new will
+    ever be added and all is read.
     """
 
     source: str

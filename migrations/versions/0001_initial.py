@@ -1,4 +1,4 @@
-"""The first tables: accounts, items, outbox, alerts and rate limits; the log, its
+"""The first tables: accounts, API tokens, items, outbox, alerts and rate limits; the log, its
 checkpoints and its counts.
 
 Revision: 0001
@@ -39,6 +39,22 @@ def upgrade_() -> None:
         sa.CheckConstraint("role IN ('user', 'admin')", name=op.f("ck_users_role")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("email", name=op.f("uq_users_email")),
+    )
+    op.create_table(
+        "api_tokens",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(80), nullable=False),
+        sa.Column("token_hash", sa.String(64), nullable=False),
+        sa.Column("prefix", sa.String(16), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_used_at", sa.DateTime(timezone=True)),
+        sa.Column("expires_at", sa.DateTime(timezone=True)),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_api_tokens_user_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_tokens")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_api_tokens_token_hash")),
+        sa.UniqueConstraint("user_id", "name", name=op.f("uq_api_tokens_user_id_name")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "items",
@@ -97,7 +113,8 @@ def upgrade_() -> None:
 
 
 def downgrade_() -> None:
-    for table in ("rate_limits", "alerts", "error_states", "outbox", "items", "users"):
+    tables = ("rate_limits", "alerts", "error_states", "outbox", "items", "api_tokens", "users")
+    for table in tables:
         op.drop_table(table)
 
 

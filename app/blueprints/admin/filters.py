@@ -21,9 +21,10 @@ CUSTOM = "custom"
 ACTIONS = (
     "request", "error", "slow_query", "login", "login_failed", "logout", "register",
     "password_changed", "role_changed", "account_disabled", "account_enabled", "sessions_ended",
-    "item_create", "item_update", "item_delete", "upload",
+    "item_create", "item_update", "item_delete", "upload", "error_resolved",
     "email_sent", "email_failed", "alert_firing", "logs_viewed", "logs_exported", "logs_archived",
-    "logs_purged", "log_store_unavailable", "log_store_available", "sample",
+    "logs_purged", "log_store_unavailable", "log_store_available", "sample", "token_created",
+    "token_revoked", "token_refused",
 )  # fmt: skip
 FIELDS = ("q", "range", "from", "to")
 
@@ -80,7 +81,8 @@ def parse(args: Mapping[str, str], now: datetime) -> Filters:
     times = _entered(args)
     wanted, errors = _read(times, now)
     if search.problems:
-        errors["q"] = search.problems[0].message
+        first = search.problems[0]
+        errors["q"] = f"At character {first.start + 1}: {first.message}"
     before = args.get("before", "").strip() or None
     if before and not _RECORD_ID.fullmatch(before):
         errors["before"] = "This page's address is damaged. Start again from the newest records."

@@ -85,7 +85,8 @@ def test_a_limit_is_a_whole_number_within_bounds(as_admin: FlaskClient, limit: s
 
 def test_each_view_is_an_event_without_the_text(app: Flask, as_admin: FlaskClient) -> None:
     ask(as_admin, "/api/logs?q=hunter2+level:error")
-    ask(as_admin, "/api/logs?q=level:NONE", 422)
+    problem = ask(as_admin, "/api/logs?q=a+lvel:x", 422)
+    assert problem["detail"] == "At character 3: There is no key lvel. Did you mean level?"
     (view,) = log_lines(app, "logs_viewed")
     assert view["details"] == {
         "page": "api", "filters": {"keys": "level", "text_length": "7"},
