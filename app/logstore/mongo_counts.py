@@ -69,6 +69,9 @@ class MongoCounts:
         )
         return found["start"] if found else None
 
+    def oldest_starts(self, steps: Sequence[int]) -> dict[int, int | None]:
+        return {step: self.oldest_start(step) for step in steps}
+
     def delete(self, tile: Tile) -> int:
         return self._counts.delete_many(_within(tile), session=self._session).deleted_count
 

@@ -66,14 +66,18 @@ class SqlCounts:
             .where(*_within(tile), *_conditions(chosen))
             .group_by(*columns)
         )
-        for *values, count in self._connection.execute(statement):
+        # At once, which is a third of what it costs row by row.
+        for *values, count in self._connection.execute(statement).all():
             # PostgreSQL sums up to a Decimal; of nothing there is no sum.
             yield (*values, int(count or 0))
 
     def oldest_start(self, step: int) -> int | None:
-        statement = select(func.min(_TABLE.c.start)).where(_TABLE.c.step == step)
-        oldest: int | None = self._connection.execute(statement).scalar()
-        return oldest
+        return self.oldest_starts([step])[step]
+
+    def oldest_starts(self, steps: Sequence[int]) -> dict[int, int | None]:
+        start = func.min(_TABLE.c.start)
+        oldest = [select(start).where(_TABLE.c.step == one).scalar_subquery() for one in steps]
+        return dict(zip(steps, self._connection.execute(select(*oldest)).one(), strict=True))
 
     def delete(self, tile: Tile) -> int:
         return int(self._connection.execute(delete(_TABLE).where(*_within(tile))).rowcount)
