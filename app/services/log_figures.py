@@ -12,14 +12,10 @@ from app.logstore.counts import step_for
 # Pages and commands take the figures' types from here: they know no store.
 __all__ = [
     "Histogram", "Point", "Recount", "Summary", "buckets", "busy_routes", "error_rate",
-    "histogram", "latency", "newest_samples", "recount",
+    "histogram", "latency", "recount",
 ]  # fmt: skip
 
-Record = dict[str, Any]
 _REQUESTS = ("request",)
-# A process writes one each minute; after two without any it is gone.
-_SAMPLE_AGE = timedelta(minutes=2)
-_SAMPLES = 100
 
 
 def error_rate(hours: float = 1) -> float | None:
@@ -64,15 +60,6 @@ def buckets(
     `contract.LogStore.buckets` says what the fields are, `counts.percentiles` what buckets tell.
     """
     return current_store().buckets(query, fields, step)
-
-
-def newest_samples(at: datetime) -> list[Record]:
-    """Return the newest sample of each process that is alive at a moment, newest first."""
-    query = LogQuery(actions=("sample",), since=at - _SAMPLE_AGE, until=at)
-    newest: dict[tuple[Any, Any], Record] = {}
-    for one in current_store().page(query, None, _SAMPLES).records:
-        newest.setdefault((one["host"], one["pid"]), one)
-    return list(newest.values())
 
 
 def recount(since: datetime | None = None, *, check: bool = False) -> Recount:

@@ -2,11 +2,11 @@
 
 from flask import Flask
 
-from app.blueprints.admin import api, logs, requests
+from app.blueprints.admin import api, logs, overview, requests
 from app.blueprints.admin.blueprint import bp
 
 # Each of these modules adds its pages to the blueprint.
-__all__ = ["bp", "init_app", "logs", "requests"]
+__all__ = ["bp", "init_app", "logs", "overview", "requests"]
 
 
 def init_app(app: Flask) -> None:

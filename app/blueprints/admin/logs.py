@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask import abort, current_app, redirect, render_template, request, url_for
+from flask import abort, current_app, render_template, request
 from flask.typing import ResponseReturnValue
 
 from app.blueprints.admin import filters as log_filters
@@ -13,13 +13,6 @@ from app.models.types import utc_now
 from app.services import log_service
 
 PAGE_SIZE = 50
-
-
-@bp.get("")
-@bp.get("/")
-def index() -> ResponseReturnValue:
-    """Lead to the log."""
-    return redirect(url_for("admin.logs"))
 
 
 @bp.get("/logs")
