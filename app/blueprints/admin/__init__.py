@@ -2,11 +2,13 @@
 
 from flask import Flask
 
-from app.blueprints.admin import alerts, api, errors, errors_api, logs, requests, users
+from app.blueprints.admin import alerts, api, errors, errors_api, logs, overview, requests, users
 from app.blueprints.admin.blueprint import bp
 
 # Each of these modules adds its pages to the blueprint.
-__all__ = ["alerts", "bp", "errors", "errors_api", "init_app", "logs", "requests", "users"]
+__all__ = [
+    "alerts", "bp", "errors", "errors_api", "init_app", "logs", "overview", "requests", "users",
+]  # fmt: skip
 
 
 def init_app(app: Flask) -> None:
