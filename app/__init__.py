@@ -18,6 +18,7 @@ from app import (
     openapi,
     scheduler,
     security_headers,
+    sessions,
     trusted_proxies,
 )
 from app.blueprints import admin, auth, demo, health, items
@@ -56,6 +57,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     sentry.init_app(app)
     init_database(app)
     trusted_proxies.init_app(app)
+    sessions.init_app(app)
     request_id.init_app(app)
     access_log.init_app(app)
     events.init_app(app)

@@ -56,8 +56,8 @@ class LogQuery:
 class Checkpoint:
     """How far one host's segment is in the store.
 
-    `next_seq` is the number the host's next record gets; `sealed` says that no byte will
-    ever be added and all are read.
+    `next_seq` is the number the host's next record gets; `sealed` says that nothing new will
+    ever be added and all is read.
     """
 
     source: str
@@ -261,6 +261,16 @@ class LogStore(LogReader, Protocol):
         The cost depends on the steps and the groups, not on the records. With a fingerprint in
         the query also one that did not happen in that time. Raises ValueError as histogram does,
         and for what counts cannot answer.
+        """
+
+    def buckets(
+        self, query: LogQuery, fields: Sequence[str] = (), step: int | None = None
+    ) -> Mapping[tuple[Any, ...], Mapping[int, int]]:
+        """Return how many records are in each bucket, by fields; see `counts.percentiles`.
+
+        With `step` a key begins with the step's start in epoch seconds; only steps with records
+        are there. `measure` is a field too: None for the duration, else what records measured
+        beside it (`measures.py`). For many figures at once. Raises ValueError as `counted` does.
         """
 
     def recount(self, since: datetime | None = None, *, check: bool = False) -> Recount:

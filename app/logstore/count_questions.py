@@ -23,6 +23,7 @@ from app.logstore.counts import (
     FIELDS,
     HOUR,
     MAX_POINTS,
+    MEASURE,
     MINUTE,
     STEPS,
     Selection,
@@ -143,6 +144,19 @@ class CountQuestions(ABC):
         moments = [moment_of(start) for start in starts]
         return ErrorGroups(groups, moments, len(counts) - len(names))
 
+    def buckets(
+        self, query: LogQuery, fields: Sequence[str] = (), step: int | None = None
+    ) -> dict[tuple[Any, ...], Counter[int]]:
+        chosen = _countable(query)
+        if MEASURE in fields and not (chosen.any_route() and "route" not in fields):
+            raise ValueError("What was measured is counted for all routes together only.")
+        _checked([field for field in fields if field != MEASURE])
+        low, high = bounds_of(query)
+        if step is not None:
+            low, high, _ = self._points(query, step)
+        merged = _merged(self._sums(chosen, low, high, (*fields, "bucket"), step))
+        return {tuple(_shown(value) for value in key): buckets for key, buckets in merged.items()}
+
     def recount(self, since: datetime | None = None, *, check: bool = False) -> Recount:
         return recount(self.with_counts, since, check=check)
 
@@ -177,6 +191,11 @@ class CountQuestions(ABC):
         self, chosen: Selection, low: int, high: int, fields: Sequence[str], step: int | None
     ) -> list[tuple[Any, ...]]:
         coarsest = max(one for one in STEPS if (step or DAY) % one == 0)
+        sign = -1 if chosen.any_route() and not {"route", "fingerprint"} & set(fields) else 1
+        if MEASURE in fields:
+            fields = ["route" if field == MEASURE else field for field in fields]
+        elif sign < 0:
+            chosen = chosen.whole()
 
         def work(counts: Counts) -> list[tuple[Any, ...]]:
             horizons = {DAY: 0}
@@ -186,7 +205,7 @@ class CountQuestions(ABC):
             return [
                 row
                 for tile in tiles(low, high, coarsest, horizons)
-                for row in counts.sums(chosen, tile, fields, step)
+                for row in counts.sums(chosen, tile._replace(step=sign * tile.step), fields, step)
                 if row[-1]
             ]
 
@@ -214,7 +233,7 @@ class CountQuestions(ABC):
 
 
 def _delete(counts: Counts, tile: Tile) -> int:
-    return counts.delete(tile)
+    return counts.delete(tile) + counts.delete(tile._replace(step=-tile.step))
 
 
 def _countable(query: LogQuery) -> Selection:

@@ -8,14 +8,15 @@ import orjson
 from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
-from app.logstore.counts import DAY, STEPS, Key, Selection, Tile, id_at, second_of
+from app.logstore.counts import ALL_STEPS, DAY, Key, Selection, Tile, id_at, second_of
 from app.logstore.mongo_client import Document, Mongo
 from app.logstore.mongo_documents import COUNTS, LOGS
 from app.logstore.record import KEEPS
 
 _NAMES = Key._fields[:-1]
 _COUNTED = (
-    "source", "level", "action", "route", "status", "duration_ms", "exception_fingerprint",
+    "source", "level", "action", "route", "status", "duration_ms", "db_ms", "details",
+    "exception_fingerprint",
 )  # fmt: skip
 
 
@@ -88,7 +89,8 @@ class MongoCounts:
         group = {
             "_id": ["$level", "$action"], "end": {"$min": {"$add": ["$start", "$step"]}},
         }  # fmt: skip
-        for found in self._counts.aggregate([{"$group": group}], session=self._session):
+        pipeline: list[Document] = [{"$match": {"step": {"$gt": 0}}}, {"$group": group}]
+        for found in self._counts.aggregate(pipeline, session=self._session):
             level, action = found["_id"]
             yield level, action, found["end"]
 
@@ -108,7 +110,7 @@ class MongoCounts:
             yield counted_of(document)
 
     def stored(self, low: int, high: int) -> Iterator[tuple[Key, int]]:
-        for step in STEPS:
+        for step in ALL_STEPS:
             wanted = _within(Tile(step, low, high))
             for one in self._counts.find(wanted, session=self._session):
                 kind = [one[name] for name in _NAMES]
@@ -122,7 +124,11 @@ class MongoCounts:
 
 def counted_of(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `counts.tally` needs of a document, which lacks what is absent."""
-    return {"id": document["_id"], **{name: document.get(name) for name in _COUNTED}}
+    found = {"id": document["_id"], **{name: document.get(name) for name in _COUNTED}}
+    # No other record's details are counted, and there are many of them.
+    if found["action"] == "sample":
+        found["details"] = orjson.loads(found["details"])
+    return found
 
 
 def _within(tile: Tile) -> Document:

@@ -18,14 +18,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-from app.logstore.counts import DAY, STEPS, Key, Selection, Tile, id_at, second_of
+from app.logstore.counts import ALL_STEPS, DAY, Key, Selection, Tile, id_at, second_of
 from app.logstore.record import KEEPS
 from app.models.log import Log, LogCount
 
 _TABLE: Any = LogCount.__table__
 _NAMES = (*Key._fields, "count")
 _COUNTED = (
-    "id", "source", "level", "action", "route", "status", "duration_ms", "exception_fingerprint",
+    "id", "source", "level", "action", "route", "status", "duration_ms", "db_ms", "details",
+    "exception_fingerprint",
 )  # fmt: skip
 # Spelled as in the index, which SQLite uses only for a query that says the same.
 _FAILED: Any = text("fingerprint <> ''")
@@ -111,7 +112,8 @@ class SqlCounts:
 
     def first_ends(self) -> Iterator[tuple[str, str, int]]:
         columns = _TABLE.c.level, _TABLE.c.action
-        statement = select(*columns, func.min(_TABLE.c.start + _TABLE.c.step)).group_by(*columns)
+        ends = select(*columns, func.min(_TABLE.c.start + _TABLE.c.step))
+        statement = ends.where(_TABLE.c.step > 0).group_by(*columns)
         for level, action, end in self._connection.execute(statement):
             yield str(level), str(action), int(end)
 
@@ -131,7 +133,7 @@ class SqlCounts:
             yield dict(zip(_COUNTED, row, strict=True))
 
     def stored(self, low: int, high: int) -> Iterator[tuple[Key, int]]:
-        for step in STEPS:
+        for step in ALL_STEPS:
             within = _within(Tile(step, low, high))
             for *key, count in self._connection.execute(select(*_TABLE.c).where(*within)):
                 yield Key(*key), count

@@ -87,7 +87,7 @@ def test_what_is_newer_comes_oldest_first(log_store: LogStore) -> None:
         (LogQuery(), 3, ["4", "5", "6"]),
         (LogQuery(user_id="1"), 3, ["5", "7"]),
         (LogQuery(levels=("INFO", "ERROR")), 6, ["7", "8"]),
-        (LogQuery(text="8"), 0, ["8"]),
+        (LogQuery(texts=("8",)), 0, ["8"]),
         (LogQuery(), 8, []),
     ):
         newer = log_store.newer(query, records[after]["id"], 3)

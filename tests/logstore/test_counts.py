@@ -69,6 +69,8 @@ def test_every_step_counts_every_record_once_and_batches_add_up(records: Any) ->
     counts = tally(records)
     for step in STEPS:
         assert sum(count for key, count in counts.items() if key.step == step) == len(records)
+        whole = {key: count for key, count in counts.items() if key.step == -step}
+        assert sum(count for key, count in whole.items() if not key.route) == len(records)
     half = len(records) // 2
     assert tally(records[:half]) + tally(records[half:]) == counts
     for key in counts:
@@ -81,9 +83,10 @@ def test_a_record_is_counted_at_the_time_of_its_id() -> None:
               "duration_ms": None, "exception_fingerprint": "f"}  # fmt: skip
     noon = int(NOON.timestamp())
     starts = [noon + HOUR + MINUTE, noon + HOUR, noon - noon % DAY]
+    steps = list(zip(STEPS, starts, strict=True))
     assert tally([record]) == {
-        (step, start, "s", "INFO", "", "/", 5, "f", NO_DURATION): 1
-        for step, start in zip(STEPS, starts, strict=True)
+        **{(step, start, "s", "INFO", "", "/", 5, "f", NO_DURATION): 1 for step, start in steps},
+        **{(-step, start, "s", "INFO", "", "", 5, "", NO_DURATION): 1 for step, start in steps},
     }
 
 

@@ -126,7 +126,8 @@ class Memory:
         return found
 
     def first_ends(self) -> Any:
-        return [(key.level, key.action, key.start + key.step) for key in self.counts]
+        return [(key.level, key.action, key.start + key.step) for key in self.counts
+                if key.step > 0]  # fmt: skip
 
     def oldest_start(self, step: int) -> int | None:
         return min((key.start for key in self.counts if key.step == step), default=None)
