@@ -11,7 +11,7 @@ from pathlib import Path
 
 # As logrotate names what it renames or copies; compressed files are past reading.
 _COPY = re.compile(r"app\.log[.-]\d[\d-]*")
-_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 def rotated(path: Path) -> list[Path]:
@@ -60,15 +60,15 @@ def seal(segment: int) -> bool:
     elsewhere. So who reads or counts after this has all that was written here only.
     """
     mode = stat.S_IMODE(os.fstat(segment).st_mode)
-    if mode & _WRITE:
-        os.fchmod(segment, mode & ~_WRITE)
+    if mode & WRITABLE:
+        os.fchmod(segment, mode & ~WRITABLE)
     # There are file systems that only say that they did it.
     return is_sealed(os.fstat(segment))
 
 
 def is_sealed(found: os.stat_result) -> bool:
     """Tell whether a segment is read, or was dropped, as it is."""
-    return not found.st_mode & _WRITE
+    return not found.st_mode & WRITABLE
 
 
 def mark_shipped(log_dir: Path, number: int, host: str) -> None:

@@ -3,7 +3,6 @@ import os
 import resource
 import shutil
 import signal
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -250,28 +249,6 @@ def test_a_forked_child_shares_the_file_and_moves_on_by_itself(path: Path) -> No
     file.write(b"parent\n")
     assert rotated(path)[0].read_bytes() == b"parent\nchild\nmoved on\nparent\n"
     assert path.read_bytes() == b"moved on\nparent\n"
-
-
-def test_a_fork_while_another_thread_writes_does_not_hang(path: Path) -> None:
-    file = AppendOnlyFile(path, 10_000)
-    taken, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with file._lock:
-            taken.set()
-            done.wait(10)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    taken.wait(10)
-
-    def work() -> None:
-        signal.alarm(5)
-        file.write(b"child\n")
-
-    assert in_child(work) == 0
-    done.set()
-    thread.join()
 
 
 def test_a_visitor_neither_creates_nor_rotates(path: Path) -> None:
