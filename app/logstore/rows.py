@@ -25,8 +25,9 @@ _NO_PARTS = (None,) * len(EXCEPTION_TEXTS)
 
 
 def to_row(record: LogRecord, source: str, seq: int) -> dict[str, Any]:
-    """Return a record with the number that its host gave it."""
-    return {**record, "source": source, "seq": seq}
+    """Return a record with the number that its host gave it, and what it is counted by."""
+    fingerprint = record["exception"] and record["exception"].get("fingerprint")
+    return {**record, "source": source, "seq": seq, "exception_fingerprint": fingerprint}
 
 
 def sqlite_values(row: Mapping[str, Any]) -> tuple[Any, ...]:
