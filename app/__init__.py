@@ -10,10 +10,12 @@ from flask import Flask
 
 from app import (
     alerting,
+    api_tokens,
     assets,
     cli,
     error_pages,
     logstore,
+    openapi,
     scheduler,
     security_headers,
     sessions,
@@ -61,8 +63,9 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     events.init_app(app)
     metrics.init_app(app)
     query_timer.init_app(app)
-    csrf.init_app(app)
     rate_limits.init_app(app)
+    api_tokens.init_app(app)
+    csrf.init_app(app)
     assets.init_app(app)
     security_headers.init_app(app)
     error_pages.init_app(app)
@@ -75,6 +78,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     metrics_page.init_app(app)
     sampler.init_app(app)
     demo.init_app(app)
+    openapi.init_app(app)
     logstore.init_app(app)
     alerting.init_app(app)
     cli.init_app(app)

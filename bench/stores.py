@@ -17,13 +17,13 @@ from app.extensions import _set_sqlite_pragmas, db
 from app.logstore.mongo_documents import CHECKPOINTS, COUNTS, LOGS, to_document
 from app.logstore.mongo_store import MongoStore
 from app.logstore.record import LogRecord
-from app.logstore.rows import COLUMNS, sqlite_values, to_row
+from app.logstore.rows import INSERTED, postgresql_values, sqlite_values, to_row
 from app.logstore.sql_store import SqlStore
 from app.models.outbox import OutboxRecord
 from tests.mongo_server import MongoServer, close_clients
 
 SOURCE = "0f0e0d0c-0000-4000-8000-000000000001"
-_NAMES = ", ".join(COLUMNS)
+_NAMES = ", ".join(INSERTED)
 
 
 class Store(Protocol):
@@ -31,6 +31,7 @@ class Store(Protocol):
 
     name: str
     own_way: str
+    url: str
     store: Any
 
     def prepared(self, records: Sequence[LogRecord]) -> list[Any]:
@@ -54,7 +55,8 @@ class Sqlite:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "logs.db"
-        self._engine = create_engine(f"sqlite:///{self._path}")
+        self.url = f"sqlite:///{self._path}"
+        self._engine = create_engine(self.url)
         event.listen(self._engine, "connect", _set_sqlite_pragmas)
         _make_tables(self._engine)
         self.store = SqlStore(self._engine)
@@ -63,7 +65,7 @@ class Sqlite:
         return [sqlite_values(to_row(one, SOURCE, seq)) for seq, one in enumerate(records)]
 
     def insert(self, rows: Sequence[Any]) -> None:
-        marks = ", ".join("?" * len(COLUMNS))
+        marks = ", ".join("?" * len(INSERTED))
         with self._engine.begin() as connection:
             connection.exec_driver_sql(f"INSERT INTO logs ({_NAMES}) VALUES ({marks})", list(rows))
 
@@ -90,18 +92,13 @@ class Postgresql:
     name, own_way = "PostgreSQL", "COPY"
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self._engine = create_engine(url)
         _make_tables(self._engine)
         self.store = SqlStore(self._engine)
 
     def prepared(self, records: Sequence[LogRecord]) -> list[Any]:
-        rows = []
-        for seq, record in enumerate(records):
-            row = to_row(record, SOURCE, seq)
-            # COPY takes JSON as text.
-            row["details"] = sqlite_values(row)[COLUMNS.index("details")]
-            rows.append(tuple(row[name] for name in COLUMNS))
-        return rows
+        return [postgresql_values(to_row(one, SOURCE, seq)) for seq, one in enumerate(records)]
 
     def insert(self, rows: Sequence[Any]) -> None:
         with self._engine.begin() as connection:
@@ -127,6 +124,7 @@ class Mongodb:
     name, own_way = "MongoDB", "insert_many()"
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self.store: Any = MongoStore(url)
         self.store.prepare()
         self._client: MongoClient[Any] = MongoClient(url)

@@ -9,6 +9,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -71,6 +72,11 @@ class FileStore:
         more = len(records) > limit
         records = records[:limit]
         return Page(records, records[-1]["id"] if more and records else None)
+
+    def newer(self, query: LogQuery, after: str, limit: int = 50) -> list[dict[str, Any]]:
+        cursor = valid_id(after) or ""
+        later = (one for one in self.records(query) if one["id"] > cursor)
+        return heapq.nsmallest(limit, later, key=itemgetter("id"))
 
     def after(
         self, query: LogQuery, cursor: str | None = None, limit: int = 200

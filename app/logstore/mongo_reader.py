@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.logstore.contract import LogQuery
+from app.logstore.filters import is_exact
 from app.logstore.mongo_client import Mongo
 from app.logstore.mongo_documents import CHECKPOINTS, LOGS, from_document
 from app.logstore.mongo_filters import Condition, all_of, indexed, scanned
@@ -15,14 +16,18 @@ class MongoReader:
         self._mongo = mongo
         self._indexed = indexed(query)
         self._scanned = scanned(query)
+        self._exact = is_exact(query)
 
     @property
     def scans(self) -> bool:
-        return bool(self._scanned)
+        return bool(self._scanned) or not self._exact
 
     def rows(self, before: str | None, edge: str | None, limit: int) -> list[dict[str, Any]]:
         within = _older(before) + ([{"_id": {"$gte": edge}}] if edge else [])
         return self._find([*self._scanned, *within], "_id", -1, limit)
+
+    def newer(self, after: str, limit: int) -> list[dict[str, Any]]:
+        return self._find([*self._scanned, {"_id": {"$gt": after}}], "_id", 1, limit)
 
     def edge(self, before: str | None, size: int) -> str | None:
         wanted = all_of([*self._indexed, *_older(before)])

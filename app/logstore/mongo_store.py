@@ -9,14 +9,16 @@ from pymongo.client_session import ClientSession
 from app.logstore import mongo_retention
 from app.logstore.contract import Checkpoint, Group, LogQuery, Page, Stretch
 from app.logstore.count_questions import CountQuestions
+from app.logstore.error_groups import Occurrences
 from app.logstore.mongo_append import MongoAppender
 from app.logstore.mongo_client import Mongo
 from app.logstore.mongo_counts import MongoCounts
 from app.logstore.mongo_documents import CHECKPOINTS, INDEXES, LOGS, from_document
 from app.logstore.mongo_errors import store_errors
 from app.logstore.mongo_groups import read_groups
+from app.logstore.mongo_occurrences import read_occurrences
 from app.logstore.mongo_reader import MongoReader
-from app.logstore.reading import read_after, read_page
+from app.logstore.reading import read_after, read_newer, read_page
 from app.logstore.record import normalise, valid_id
 
 T = TypeVar("T")
@@ -52,6 +54,10 @@ class MongoStore(CountQuestions):
             reader = MongoReader(self._mongo, query)
             return read_page(reader, query, before, limit, self._deadline)
 
+    def newer(self, query: LogQuery, after: str, limit: int = 50) -> list[dict[str, Any]]:
+        with store_errors():
+            return read_newer(MongoReader(self._mongo, query), query, after, limit)
+
     def after(
         self, query: LogQuery, cursor: str | None = None, limit: int = 200
     ) -> tuple[list[dict[str, Any]], str]:
@@ -80,6 +86,10 @@ class MongoStore(CountQuestions):
                 return work(MongoCounts(self._mongo))
             # A batch that adds to the same counts is a conflict: then this is done again.
             return self._mongo.transaction(lambda session: work(MongoCounts(self._mongo, session)))
+
+    def _occurrences(self, fingerprints: Sequence[str], floor: str) -> Mapping[str, Occurrences]:
+        with store_errors():
+            return read_occurrences(self._mongo, fingerprints, floor)
 
     def checkpoints(self, source: str) -> list[Checkpoint]:
         with store_errors():

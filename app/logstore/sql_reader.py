@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, asc, desc, func, select, union_all
 
 from app.logstore.contract import LogQuery
-from app.logstore.filters import actions_are_rare, levels_are_rare
+from app.logstore.filters import actions_are_rare, is_exact, levels_are_rare
 from app.logstore.record import keeps_for
 from app.logstore.rows import from_row
 from app.logstore.sql_filters import indexed, scanned
@@ -29,12 +29,16 @@ class SqlReader:
 
     @property
     def scans(self) -> bool:
-        return bool(self._scanned)
+        return bool(self._scanned) or not is_exact(self._query)
 
     def rows(self, before: str | None, edge: str | None, limit: int) -> list[dict[str, Any]]:
         within = _older(before) + ([Log.id >= edge] if edge else [])
         statement = self._newest(_TABLE.c, [*self._scanned, *within], limit).limit(limit)
         return self._records(statement)
+
+    def newer(self, after: str, limit: int) -> list[dict[str, Any]]:
+        within = [*self._scanned, Log.id > after]
+        return self._records(self._ordered(_TABLE.c, within, limit, asc).limit(limit))
 
     def edge(self, before: str | None, size: int) -> str | None:
         statement = self._newest([_TABLE.c.id], _older(before), size).offset(size - 1).limit(1)
@@ -80,15 +84,20 @@ class SqlReader:
         return [indexed(query)]
 
     def _newest(self, columns: Any, conditions: _Conditions, limit: int) -> Select[Any]:
+        return self._ordered(columns, conditions, limit, desc)
+
+    def _ordered(
+        self, columns: Any, conditions: _Conditions, limit: int, direction: Any
+    ) -> Select[Any]:
         branches = [
-            select(*columns).where(*branch, *conditions).order_by(_TABLE.c.id.desc())
+            select(*columns).where(*branch, *conditions).order_by(direction(_TABLE.c.id))
             for branch in self._branches
         ]
         if len(branches) == 1:
             return branches[0]
         limited = [select(branch.limit(limit).subquery()) for branch in branches]
         together = union_all(*limited).subquery()
-        return select(together).order_by(together.c.id.desc())
+        return select(together).order_by(direction(together.c.id))
 
 
 def _older(before: str | None) -> list[ColumnElement[bool]]:

@@ -54,8 +54,8 @@ _RULES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
      re.compile(rf"<[\w:.-]{{0,30}}?{_NAME}(?:\s[^<>]{{0,200}}+)?>(?P<secret>[^<]++)</")),
     (("--",),
      re.compile(rf"(?<![\w-])--[\w-]{{0,30}}?{_NAME}\s{{1,8}}(?P<secret>[^\s-]\S*+)")),
-    (("akia", "ghp_", "gho_", "ghs_", "github_pat_", "xox"),
-     re.compile(r"(?<!\w)(?P<secret>akia[a-z0-9]{16}|gh[ops]_[a-z0-9]{20,}+"
+    (("akia", "gh_", "ghp_", "gho_", "ghs_", "github_pat_", "xox"),
+     re.compile(r"(?<!\w)(?P<secret>akia[a-z0-9]{16}|gh[ops]_[a-z0-9]{20,}+|gh_[\w-]{40,}+"
                 r"|github_pat_\w{20,}+|xox[a-z]-[\w-]{10,}+)")),
     (("eyj",), re.compile(r"(?<![\w-])(?P<secret>eyj[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+)?)")),
     # PostgreSQL's DETAIL repeats the row's values.

@@ -70,7 +70,7 @@ def session_state(browser: Browser, site: Server) -> Any:
     tab.page.get_by_label("E-mail").fill(ADMIN)
     tab.page.get_by_label("Password", exact=True).fill(PASSWORD)
     tab.page.locator("main").get_by_role("button", name="Log in").click()
-    tab.page.get_by_role("link", name="Log", exact=True).wait_for()
+    tab.page.get_by_role("link", name="Admin", exact=True).wait_for()
     state = tab.page.context.storage_state()
     assert tab.complaints == []
     tab.close()

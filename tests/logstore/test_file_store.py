@@ -31,6 +31,8 @@ def test_a_file_gives_the_records_that_the_stores_give(path: Path) -> None:
     for query, found in FILTERS:
         assert "".join(messages(files.page(query).records[::-1])) == found, query
         assert "".join(messages(files.after(query)[0])) == found, query
+        newer = files.newer(query, "00000000-0000-7000-8000-000000000000")
+        assert "".join(messages(newer)) == found, query
         counted = sorted(value for value, _ in files.count_by(query, "message"))
         assert "".join(counted) == found, query
 

@@ -39,9 +39,9 @@ def test_what_is_rare_is_found_through_its_index(
     [
         LogQuery(levels=("INFO", "ERROR")),
         LogQuery(actions=("request",)),
-        LogQuery(without_actions=("sample",)),
+        LogQuery(without=(LogQuery(actions=("sample",)),)),
         LogQuery(account="a"),
-        LogQuery(text="x"),
+        LogQuery(texts=("x",)),
         LogQuery(status_min=1),
     ],
 )

@@ -49,6 +49,7 @@ SHOWN = [
     f"-----BEGIN PRIVATE KEY-----\\nMIIE{CANARY}",
     f"key AKIA{CANARY}ABCDE used",
     f"ghp_abcdefgh0123456789{CANARY} and xoxb-1234567890-{CANARY}",
+    f"used gh_{CANARY}-23456789_123456789-123456789_ once",
     f"clone https://abcdef012345{CANARY}@host/x",
     f"postgresql://user:pa/{CANARY}@host/name",
     f"redis://:p@ss/{CANARY}@host:6379/0",
@@ -85,6 +86,7 @@ def test_masking_again_changes_nothing(text: str) -> None:
         "http://host:8000/path@version", "app.blueprints.auth: began", "ping=1", "inside: 2",
         "postgresql://reader@host/name", "<p>passed</p>", "-- password is missing", "design=x",
         'File "app/services/item_service.py", line 42, in create', "Keyboard: 1",
+        "gh_AbCdEfGh was made", "high_water_marks_of_the_last_thirty_days_of_disks",
     ],
 )  # fmt: skip
 def test_ordinary_text_stays_as_it_is(text: str) -> None:

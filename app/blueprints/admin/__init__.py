@@ -2,13 +2,14 @@
 
 from flask import Flask
 
-from app.blueprints.admin import api
-from app.blueprints.admin.routes import bp
+from app.blueprints.admin import alerts, api, errors, errors_api, logs, requests, users
+from app.blueprints.admin.blueprint import bp
 
-__all__ = ["bp", "init_app"]
+# Each of these modules adds its pages to the blueprint.
+__all__ = ["alerts", "bp", "errors", "errors_api", "init_app", "logs", "requests", "users"]
 
 
 def init_app(app: Flask) -> None:
-    """Serve the log pages under /admin, and the log for programs under /api/logs."""
+    """Serve the administrator's pages under /admin, and the log for programs under /api/logs."""
     app.register_blueprint(bp)
     app.register_blueprint(api.bp)

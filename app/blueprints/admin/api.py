@@ -1,4 +1,4 @@
-"""The log for programs: JSON over an administrator's session."""
+"""The log for programs: JSON by an administrator's API token or session."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ PAGE_SIZE_MAX = 500
 def admit_administrators() -> None:
     """Refuse everybody else; a program cannot follow a redirect to a login page."""
     if not current_user.is_authenticated:
-        raise Unauthorized("Log in first, and send the session cookie with each request.")
+        raise Unauthorized("Send an API token, or log in and send the session cookie.")
     if not current_user.is_admin:
         raise Forbidden("The log is for administrators.")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.services.log_service import LogQuery
+from app.services.log_service import WITHOUT_SAMPLES, LogQuery
 from app.services.texts import is_plain
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -20,12 +20,12 @@ RANGES = {
 CUSTOM = "custom"
 ACTIONS = (
     "request", "error", "slow_query", "login", "login_failed", "logout", "register",
-    "password_changed", "role_changed", "item_create", "item_update", "item_delete", "upload",
+    "password_changed", "role_changed", "account_disabled", "account_enabled", "sessions_ended",
+    "item_create", "item_update", "item_delete", "upload", "error_resolved",
     "email_sent", "email_failed", "alert_firing", "logs_viewed", "logs_exported", "logs_archived",
-    "logs_purged", "log_store_unavailable", "log_store_available", "sample",
+    "logs_purged", "log_store_unavailable", "log_store_available", "sample", "token_created",
+    "token_revoked", "token_refused",
 )  # fmt: skip
-# One a minute from each process: left out unless asked for.
-QUIET_ACTIONS = ("sample",)
 FIELDS = (
     "level", "action", "user", "request_id", "text", "range", "from", "to", "status", "route",
     "fingerprint",
@@ -84,7 +84,7 @@ def parse(args: Mapping[str, str], now: datetime) -> Filters:
     if errors:
         return Filters(values, errors=errors)
     if "actions" not in wanted and "request_id" not in wanted:
-        wanted["without_actions"] = QUIET_ACTIONS
+        wanted["without"] = WITHOUT_SAMPLES
     return Filters(_with_plain_times(values, wanted), LogQuery(**wanted), before)
 
 
@@ -203,7 +203,7 @@ _PARSERS: dict[str, Callable[[str, datetime], dict[str, Any]]] = {
     "action": _action,
     "user": _user,
     "request_id": _request_id,
-    "text": lambda value, _now: {"text": value},
+    "text": lambda value, _now: {"texts": (value,)},
     "range": _range,
     "from": lambda value, _now: {"since": _instant(value)},
     "to": lambda value, _now: {"until": _instant(value)},

@@ -1,62 +1,15 @@
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import text
 
-from app.blueprints.admin.routes import PAGE_SIZE
-from app.extensions import db
-from app.scheduler.status import RunnerStatus
-from tests.helpers import Account, log_lines, login
-from tests.html_page import Element, read_page
+from app.blueprints.admin.logs import PAGE_SIZE
+from tests.blueprints.admin.pages import facts, page, rows
 from tests.log_records import failed_request, made, put
 
 SCRIPT = "<script>alert(1)</script>"
-
-
-@pytest.fixture
-def as_admin(client: FlaskClient, admin: Account) -> FlaskClient:
-    login(client, admin)
-    return client
-
-
-def facts(found: Element, class_: str) -> dict[str, str]:
-    """Return a list of facts by name."""
-    every = found.one("dl", class_=class_).every("div")
-    return {row.one("dt").text: row.one("dd").text for row in every}
-
-
-def page(client: FlaskClient, address: str, status: int = 200) -> Element:
-    answer = client.get(address)
-    assert answer.status_code == status, answer.get_data(as_text=True)
-    return read_page(answer.get_data(as_text=True))
-
-
-def rows(client: FlaskClient, address: str) -> list[str]:
-    """Return what each row of the log page says happened."""
-    return [cell.text for cell in page(client, address).every("td", class_="cell-what")]
-
-
-RECORD = "/admin/logs/01a20b42-a266-73ca-8b13-819a6958b192"
-ADDRESSES = [
-    "/admin", "/admin/logs", RECORD, "/admin/requests", "/admin/requests/x",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_strangers_are_sent_to_log_in(client: FlaskClient, address: str) -> None:
-    answer = client.get(address)
-    assert answer.status_code == 302
-    assert urlsplit(answer.location).path == "/auth/login"
-
-
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_ordinary_users_are_refused(client: FlaskClient, user: Account, address: str) -> None:
-    login(client, user)
-    assert client.get(address).status_code == 403
 
 
 def test_admin_leads_to_the_log(as_admin: FlaskClient) -> None:
@@ -200,7 +153,7 @@ def test_markup_in_every_field_shows_as_text(
     hostile = put(app, made(**kept))[0]
     story = put(app, made(**{**kept, "request_id": "r-1", "action": "request"}))
     pages = ["", f"/{hostile['id']}", f"/{story[0]['id']}", f"?text={SCRIPT}&user=a@{SCRIPT}"]
-    for address in ["/admin/requests/r-1", *(f"/admin/logs{page}" for page in pages)]:
+    for address in ["/admin/requests/r-1", *(f"/admin/logs{one}" for one in pages)]:
         found = page(as_admin, address)
         assert {"src"} <= set.intersection(*(set(one.attributes) for one in found.every("script")))
         assert SCRIPT in found.text
@@ -248,121 +201,3 @@ def test_a_traceback_marks_this_projects_lines(app: Flask, as_admin: FlaskClient
 )
 def test_a_record_that_is_not_there_is_a_404(as_admin: FlaskClient, record_id: str) -> None:
     assert as_admin.get(f"/admin/logs/{record_id}").status_code == 404
-
-
-def test_a_request_is_told_from_its_first_statement_to_its_answer(
-    app: Flask, as_admin: FlaskClient
-) -> None:
-    put(app, *failed_request("r-1"), made("another's", request_id="r-2"))
-    found = page(as_admin, "/admin/requests/r-1")
-    summary = facts(found, "facts-list")
-    assert found.one("p", class_="summary-line").text == "GET /demo/error"
-    assert summary["Duration"] == "45.5 ms"
-    assert summary["Database"] == "8 SQL in 13.5 ms"
-    assert summary["User"] == "ann@example.com"
-    assert summary["Status"].split()[-1] == "500"
-    steps = found.one("ol", class_="timeline").every("li")
-    kinds = [step.every("span", class_="tag")[0].text for step in steps]
-    assert sorted(kinds) == ["ERROR", "INFO", "INFO", "SQL", "SQL"]
-    assert kinds[-1] == "INFO"
-    assert found.one("div", class_="traceback")
-
-
-def test_a_request_s_page_names_its_probable_n_plus_one(app: Flask, as_admin: FlaskClient) -> None:
-    repeated = {"statement": "SELECT <users>", "line": "app/x.py:9", "count": 12}
-    details = {"n_plus_one": [repeated, "?"], "queries": [{**repeated, "n_plus_one": True}]}
-    put(app, made("request", request_id="r-1", action="request", status=200, details=details))
-    found = page(as_admin, "/admin/requests/r-1")
-    said = found.one("section", class_="summary").one("p", class_="quiet").text
-    assert said.startswith("Probable N+1: asked 12 times from app/x.py:9")
-    assert said.endswith("SELECT <users>")
-    steps = found.one("ol", class_="timeline").every("li")
-    assert ["probable N+1" in step.text for step in steps] == [False, True]
-
-
-def test_an_id_without_records_says_that_it_may_take_a_moment(as_admin: FlaskClient) -> None:
-    empty = page(as_admin, "/admin/requests/not-yet", 404).one("div", class_="empty")
-    assert empty.one("a")["href"] == "/admin/requests/not-yet"
-
-
-def test_the_search_box_goes_straight_to_the_request(as_admin: FlaskClient) -> None:
-    form = page(as_admin, "/admin/logs").one("form", class_="jump")
-    name = form.one("input")["name"]
-    answer = as_admin.get(form["action"], query_string={name: "  r-1 "})
-    assert answer.location == "/admin/requests/r-1"
-    assert as_admin.get(form["action"]).location == "/admin/logs"
-
-
-def test_the_search_box_says_what_is_no_request_id(as_admin: FlaskClient) -> None:
-    found = page(as_admin, "/admin/requests?request_id=a/%00b", 400)
-    box = found.one("input", id="jump")
-    assert (box["aria-invalid"], box["value"]) == ("true", "a/\x00b")
-    assert found.one("div", id=box["aria-describedby"]).text
-    assert as_admin.get("/admin/requests/a%20b").status_code == 404
-
-
-def test_each_view_is_an_event_with_its_filters_and_without_the_text(
-    app: Flask, as_admin: FlaskClient, admin: Account
-) -> None:
-    stored = put(app, made())
-    as_admin.get("/admin/logs?level=ERROR&text=hunter2secret&user=7")
-    as_admin.get(f"/admin/logs/{stored[0]['id']}")
-    as_admin.get("/admin/requests/r-1")
-    as_admin.get("/admin/logs?level=NONE")
-    views = log_lines(app, "logs_viewed")
-    assert [view["details"] for view in views] == [
-        {"page": "logs", "filters": {"level": "ERROR", "user": "7", "text_length": "13"}},
-        {"page": "record", "record_id": stored[0]["id"]},
-        {"page": "request", "viewed_request_id": "r-1"},
-    ]
-    assert {view["user_id"] for view in views} == {str(admin.id)}
-
-
-NOW = datetime.now(UTC)
-AT_WORK = RunnerStatus(
-    pid=1, started_at=NOW, seen_at=datetime.max.replace(tzinfo=UTC), lag_seconds=0.2
-)
-
-
-@pytest.mark.parametrize(
-    ("status", "said"),
-    [
-        (None, "flask --app wsgi scheduler run"),
-        (replace(AT_WORK, seen_at=NOW - timedelta(minutes=5), unshipped_bytes=20_480), "20 KB"),
-        (replace(AT_WORK, lag_seconds=42.0), "42 seconds behind"),
-        (replace(AT_WORK, store_error="disk I/O error"), "disk I/O error"),
-        (replace(AT_WORK, dropped=3), "3 records were lost"),
-    ],
-)
-@pytest.mark.parametrize("address", ["/admin/logs", "/admin/requests/r-1"])
-def test_a_page_says_why_records_may_be_missing(
-    app: Flask, as_admin: FlaskClient, status: RunnerStatus | None, said: str, address: str
-) -> None:
-    put(app, made(request_id="r-1"))
-    app.extensions["runner_status"] = lambda: status
-    notice = page(as_admin, address).one("div", class_="runner-notice")
-    assert said in notice.text
-
-
-def test_a_runner_at_work_needs_no_notice(app: Flask, as_admin: FlaskClient) -> None:
-    app.extensions["runner_status"] = lambda: AT_WORK
-    assert not page(as_admin, "/admin/logs").every("div", class_="runner-notice")
-
-
-def test_without_a_scheduler_the_page_still_answers(app: Flask, as_admin: FlaskClient) -> None:
-    app.extensions.pop("runner_status", None)
-    assert page(as_admin, "/admin/logs").one("div", class_="runner-notice")
-
-
-@pytest.mark.parametrize(
-    "address",
-    ["/admin/logs", RECORD, "/admin/requests/r-1"],
-)
-def test_a_store_that_does_not_answer_is_a_503_that_says_what_to_do(
-    app: Flask, as_admin: FlaskClient, address: str
-) -> None:
-    with app.app_context(), db.engines["logs"].begin() as connection:
-        connection.execute(text("DROP TABLE logs"))
-    found = page(as_admin, address, 503)
-    assert "flask --app wsgi db upgrade" in [code.text for code in found.every("code")]
-    assert len(log_lines(app, "error")) == 1
