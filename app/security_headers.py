@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, Response, session
+from flask import Flask, Response, g, session
 
 _POLICY = "; ".join(
     (
@@ -73,4 +73,4 @@ def _is_content(response: Response) -> bool:
 
 def _who_may_keep() -> str:
     """Return how a page may be cached: not at all when it was made for somebody signed in."""
-    return "no-store" if "_user_id" in session else "private, no-cache"
+    return "no-store" if "_user_id" in session or "api_token" in g else "private, no-cache"

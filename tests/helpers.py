@@ -68,6 +68,19 @@ def login(client: Any, account: Any) -> None:
     assert answer.status_code == 302, answer.get_data(as_text=True)
 
 
+def bearer_of(app: Any, email: str, role: str = "user") -> dict[str, str]:
+    """Make an account without a password that works, and return its API token as a header."""
+    from app import db
+    from app.models.user import User
+    from app.services.api_token_service import create_token
+
+    with app.app_context():
+        user = User(email=email, name="A", password_hash="x", role=role)
+        db.session.add(user)
+        db.session.commit()
+        return {"Authorization": f"Bearer {create_token(user, 'deploy')[1]}"}
+
+
 @dataclass(frozen=True)
 class Account:
     id: int

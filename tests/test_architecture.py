@@ -35,7 +35,8 @@ PUBLIC = {
     *(("GET", rule) for rule in (
         "/", "/favicon.ico", "/static/<path:filename>", "/bootstrap/static/<path:filename>",
         "/items", "/items/<int:item_id>", "/items/<int:item_id>/image", "/api/items",
-        "/api/items/<int:item_id>", "/api/csrf-token", "/auth/login", "/auth/register",
+        "/api/items/<int:item_id>", "/api/csrf-token", "/api/openapi.json",
+        "/auth/login", "/auth/register",
         "/auth/forgot", "/auth/reset", "/health", "/health/live", "/health/ready",
         "/metrics", "/demo", "/demo/error", "/demo/slow", "/demo/n-plus-one",
     )),

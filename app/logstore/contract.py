@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from app.logstore.error_groups import ErrorGroups
 from app.logstore.record import LogRecord, keep_class, normalise
 from app.observability.ids import id_floor, id_time
 
 __all__ = [
-    "Checkpoint", "Group", "Histogram", "LogQuery", "LogReader", "LogRecord", "LogStore", "Page",
-    "Point", "Recount", "StoreUnavailable", "Stretch", "Summary", "keep_class", "normalise",
+    "Checkpoint", "ErrorGroups", "Group", "Histogram", "LogQuery", "LogReader", "LogRecord",
+    "LogStore", "Page", "Point", "Recount", "StoreUnavailable", "Stretch", "Summary", "keep_class",
+    "normalise",
 ]  # fmt: skip
 
 
@@ -54,8 +56,8 @@ class LogQuery:
 class Checkpoint:
     """How far one host's segment is in the store.
 
-    `next_seq` is the number the host's next record gets; `sealed` says that no byte will
-    ever be added and all are read.
+    `next_seq` is the number the host's next record gets; `sealed` says that nothing new will
+    ever be added and all is read.
     """
 
     source: str
@@ -251,6 +253,24 @@ class LogStore(LogReader, Protocol):
         As exact as the query's time is in whole minutes; without fields always one. Counts
         outlive their records: minutes for days, then hours. Raises ValueError for what counts
         cannot answer.
+        """
+
+    def error_groups(self, query: LogQuery, step: int, limit: int = 100) -> ErrorGroups:
+        """Group records with an exception by fingerprint, over the query's time in steps.
+
+        The cost depends on the steps and the groups, not on the records. With a fingerprint in
+        the query also one that did not happen in that time. Raises ValueError as histogram does,
+        and for what counts cannot answer.
+        """
+
+    def buckets(
+        self, query: LogQuery, fields: Sequence[str] = (), step: int | None = None
+    ) -> Mapping[tuple[Any, ...], Mapping[int, int]]:
+        """Return how many records are in each bucket, by fields; see `counts.percentiles`.
+
+        With `step` a key begins with the step's start in epoch seconds; only steps with records
+        are there. `measure` is a field too: None for the duration, else what records measured
+        beside it (`measures.py`). For many figures at once. Raises ValueError as `counted` does.
         """
 
     def recount(self, since: datetime | None = None, *, check: bool = False) -> Recount:

@@ -9,13 +9,21 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from app.logstore.contract import Histogram, LogQuery, Page, Point, Recount, Summary
+from app.logstore.contract import (
+    Histogram,
+    LogQuery,
+    Page,
+    Point,
+    Recount,
+    Summary,
+)
 from app.logstore.counts import (
     DAY,
     END,
     FIELDS,
     HOUR,
     MAX_POINTS,
+    MEASURE,
     MINUTE,
     STEPS,
     Selection,
@@ -28,8 +36,10 @@ from app.logstore.counts import (
     status_class,
     tiles,
 )
+from app.logstore.error_groups import ErrorGroup, ErrorGroups, Occurrences, by_fingerprint
 from app.logstore.record import time_of
 from app.logstore.recount import Records, recount
+from app.observability.ids import id_floor
 
 T = TypeVar("T")
 _QUANTILES = (0.5, 0.95, 0.99)
@@ -45,6 +55,9 @@ class Counts(Records, Protocol):
 
         Without a step there is no start. `bucket` is a field, too.
         """
+
+    def first_days(self, fingerprints: Sequence[str]) -> Mapping[str, int]:
+        """Return the first day, in seconds, that has each of these fingerprints."""
 
     def delete(self, tile: Tile) -> int:
         """Delete what a tile covers; return how many counts."""
@@ -111,6 +124,39 @@ class CountQuestions(ABC):
         ]
         return sorted(found, key=lambda one: (-one.count, str(one.values)))
 
+    @abstractmethod
+    def _occurrences(self, fingerprints: Sequence[str], floor: str) -> Mapping[str, Occurrences]:
+        """Return what there is of each fingerprint; users from the id `floor` on."""
+
+    def error_groups(self, query: LogQuery, step: int, limit: int = 100) -> ErrorGroups:
+        low, high, starts = self._points(query, step)
+        chosen = replace(_countable(query), failed=True)
+        rows = self._sums(chosen, low, high, ("fingerprint",), step)
+        counts = by_fingerprint(rows, starts, chosen.fingerprint)
+        names = list(counts)[:limit]
+        days = self.with_counts(lambda one: one.first_days(names))
+        found = self._occurrences(names, id_floor(query.since or moment_of(low)))
+        groups = [
+            ErrorGroup(name, counts[name], moment_of(days.get(name, 0)), *found[name])
+            for name in names if name in found
+        ]  # fmt: skip
+        groups.sort(key=lambda one: one.newest["id"], reverse=True)
+        moments = [moment_of(start) for start in starts]
+        return ErrorGroups(groups, moments, len(counts) - len(names))
+
+    def buckets(
+        self, query: LogQuery, fields: Sequence[str] = (), step: int | None = None
+    ) -> dict[tuple[Any, ...], Counter[int]]:
+        chosen = _countable(query)
+        if MEASURE in fields and not (chosen.any_route() and "route" not in fields):
+            raise ValueError("What was measured is counted for all routes together only.")
+        _checked([field for field in fields if field != MEASURE])
+        low, high = bounds_of(query)
+        if step is not None:
+            low, high, _ = self._points(query, step)
+        merged = _merged(self._sums(chosen, low, high, (*fields, "bucket"), step))
+        return {tuple(_shown(value) for value in key): buckets for key, buckets in merged.items()}
+
     def recount(self, since: datetime | None = None, *, check: bool = False) -> Recount:
         return recount(self.with_counts, since, check=check)
 
@@ -145,6 +191,11 @@ class CountQuestions(ABC):
         self, chosen: Selection, low: int, high: int, fields: Sequence[str], step: int | None
     ) -> list[tuple[Any, ...]]:
         coarsest = max(one for one in STEPS if (step or DAY) % one == 0)
+        sign = -1 if chosen.any_route() and not {"route", "fingerprint"} & set(fields) else 1
+        if MEASURE in fields:
+            fields = ["route" if field == MEASURE else field for field in fields]
+        elif sign < 0:
+            chosen = chosen.whole()
 
         def work(counts: Counts) -> list[tuple[Any, ...]]:
             horizons = {DAY: 0}
@@ -154,7 +205,7 @@ class CountQuestions(ABC):
             return [
                 row
                 for tile in tiles(low, high, coarsest, horizons)
-                for row in counts.sums(chosen, tile, fields, step)
+                for row in counts.sums(chosen, tile._replace(step=sign * tile.step), fields, step)
                 if row[-1]
             ]
 
@@ -182,15 +233,15 @@ class CountQuestions(ABC):
 
 
 def _delete(counts: Counts, tile: Tile) -> int:
-    return counts.delete(tile)
+    return counts.delete(tile) + counts.delete(tile._replace(step=-tile.step))
 
 
 def _countable(query: LogQuery) -> Selection:
     chosen = selection_of(query)
     if chosen is None:
         raise ValueError(
-            "Records are counted by level, action, route and whole status classes (400 to 499) "
-            "only; this query asks for more."
+            "Records are counted by level, action, route, whole status classes (400 to 499) and "
+            "fingerprint only; this query asks for more."
         )
     return chosen
 

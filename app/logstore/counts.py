@@ -7,7 +7,7 @@ so that a bucket's middle is within a share of every value in it, however many a
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
@@ -15,12 +15,15 @@ from uuid import UUID
 
 from app.logstore.cleaning import clean_text
 from app.logstore.contract import LogQuery
+from app.logstore.measures import measures
 from app.observability.ids import id_floor
 
 # Seconds; each is a whole multiple of the one before.
 STEPS = MINUTE, HOUR, DAY = (60, 3600, 86_400)
+ALL_STEPS = (*(-step for step in STEPS[::-1]), *STEPS)
 # By what records are counted; the absent ones under "" and 0.
 FIELDS = ("level", "action", "route", "status_class")
+MEASURE = "measure"
 MAX_POINTS = 3000
 END = 2**48 // 1000 // DAY * DAY + DAY  # No id tells of a later time.
 _MILLISECOND = timedelta(milliseconds=1)
@@ -35,7 +38,11 @@ _CHART_STEPS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200
 
 
 class Key(NamedTuple):
-    """Name one count, as the tables do; sorts by step, time and host."""
+    """Name one count, as the tables do; sorts by step, time and host.
+
+    A negative step counts all routes together, in far fewer rows: `route` then names the measure
+    (see `measures.py`) that the buckets are of, "" the duration.
+    """
 
     step: int
     start: int
@@ -44,6 +51,7 @@ class Key(NamedTuple):
     action: str
     route: str
     status_class: int
+    fingerprint: str
     bucket: int
 
 
@@ -65,24 +73,44 @@ class Selection:
     class_min: int | None = None
     class_max: int | None = None
     without: tuple["Selection", ...] = ()
+    # Of records with an exception only, and with this one.
+    failed: bool = False
+    fingerprint: str | None = None
+
+    def any_route(self) -> bool:
+        """Tell whether it selects the same of each route, and of each exception."""
+        here = self.route is None and not self.failed
+        return here and all(one.any_route() for one in self.without)
+
+    def whole(self) -> "Selection":
+        """Return what selects the same among the counts of all routes together."""
+        return replace(self, route="")
 
 
 def tally(records: Iterable[Mapping[str, Any]]) -> Counter[Key]:
     """Count records, each with its `source`, in every step; their time is that of their ids."""
-    minutes: Counter[tuple[Any, ...]] = Counter(
-        (
+    minutes: Counter[tuple[Any, ...]] = Counter()
+    whole: Counter[tuple[Any, ...]] = Counter()
+    for record in records:
+        kind: tuple[Any, ...] = (
             second_of(record["id"]) // MINUTE * MINUTE, record["source"], record["level"],
-            record["action"] or "", record["route"] or "", status_class(record["status"]),
+            record["action"] or "",
+        )  # fmt: skip
+        found = (
+            status_class(record["status"]), record.get("exception_fingerprint") or "",
             bucket(record["duration_ms"]),
-        )
-        for record in records
-    )  # fmt: skip
+        )  # fmt: skip
+        minutes[*kind, record["route"] or "", *found] += 1
+        for name, value in measures(record):
+            whole[*kind, name, 0, "", bucket(value)] += 1
+    for (start, source, level, action, _, status, _, number), count in minutes.items():
+        whole[start, source, level, action, "", status, "", number] += count
     counts: Counter[Key] = Counter()
     # Sorted here, while they are few: the stores add them in the order of the key.
-    ordered = sorted(minutes.items())
-    for step in STEPS:
-        for (start, *rest), count in ordered:
-            counts[Key(step, start // step * step, *rest)] += count
+    of_routes, of_all = sorted(minutes.items()), sorted(whole.items())
+    for step in ALL_STEPS:
+        for (start, *rest), count in of_routes if step > 0 else of_all:
+            counts[Key(step, start // abs(step) * abs(step), *rest)] += count
     return counts
 
 
@@ -145,10 +173,10 @@ def step_for(window: timedelta) -> int:
 def selection_of(query: LogQuery) -> Selection | None:
     """Return what a query selects if counts can tell it; None if it asks for more than they have.
 
-    They know level, action, route, whole status classes (400 to 499) and time.
+    They know level, action, route, whole status classes (400 to 499), fingerprint and time.
     """
-    others = (query.user_id, query.account, query.request_id, query.fingerprint,
-              query.min_duration_ms, query.max_duration_ms)  # fmt: skip
+    others = (query.user_id, query.account, query.request_id, query.min_duration_ms,
+              query.max_duration_ms)  # fmt: skip
     low, high = query.status_min, query.status_max
     if query.equal or any(query.texts) or any(value is not None for value in others):
         return None
@@ -165,6 +193,8 @@ def selection_of(query: LogQuery) -> Selection | None:
         class_min=low // 100 if low is not None else None if high is None else 1,
         class_max=None if high is None else high // 100,
         without=known,
+        failed=bool(query.fingerprint),
+        fingerprint=clean_text(query.fingerprint) if query.fingerprint else None,
     )
 
 

@@ -8,13 +8,16 @@ import orjson
 from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 
-from app.logstore.counts import DAY, STEPS, Key, Selection, Tile, id_at, second_of
+from app.logstore.counts import ALL_STEPS, DAY, Key, Selection, Tile, id_at, second_of
 from app.logstore.mongo_client import Document, Mongo
 from app.logstore.mongo_documents import COUNTS, LOGS
 from app.logstore.record import KEEPS
 
 _NAMES = Key._fields[:-1]
-_COUNTED = ("source", "level", "action", "route", "status", "duration_ms")
+_COUNTED = (
+    "source", "level", "action", "route", "status", "duration_ms", "db_ms", "details",
+    "exception_fingerprint",
+)  # fmt: skip
 
 
 class MongoCounts:
@@ -68,6 +71,13 @@ class MongoCounts:
         )
         return found["start"] if found else None
 
+    def first_days(self, fingerprints: Sequence[str]) -> Mapping[str, int]:
+        wanted = {"step": DAY, "fingerprint": {"$gt": "", "$in": list(fingerprints)}}
+        group = {"_id": "$fingerprint", "start": {"$min": "$start"}}
+        pipeline: list[Document] = [{"$match": wanted}, {"$group": group}]
+        found = self._counts.aggregate(pipeline, session=self._session)
+        return {one["_id"]: one["start"] for one in found}
+
     def delete(self, tile: Tile) -> int:
         return self._counts.delete_many(_within(tile), session=self._session).deleted_count
 
@@ -79,7 +89,8 @@ class MongoCounts:
         group = {
             "_id": ["$level", "$action"], "end": {"$min": {"$add": ["$start", "$step"]}},
         }  # fmt: skip
-        for found in self._counts.aggregate([{"$group": group}], session=self._session):
+        pipeline: list[Document] = [{"$match": {"step": {"$gt": 0}}}, {"$group": group}]
+        for found in self._counts.aggregate(pipeline, session=self._session):
             level, action = found["_id"]
             yield level, action, found["end"]
 
@@ -99,7 +110,7 @@ class MongoCounts:
             yield counted_of(document)
 
     def stored(self, low: int, high: int) -> Iterator[tuple[Key, int]]:
-        for step in STEPS:
+        for step in ALL_STEPS:
             wanted = _within(Tile(step, low, high))
             for one in self._counts.find(wanted, session=self._session):
                 kind = [one[name] for name in _NAMES]
@@ -113,7 +124,11 @@ class MongoCounts:
 
 def counted_of(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `counts.tally` needs of a document, which lacks what is absent."""
-    return {"id": document["_id"], **{name: document.get(name) for name in _COUNTED}}
+    found = {"id": document["_id"], **{name: document.get(name) for name in _COUNTED}}
+    # No other record's details are counted, and there are many of them.
+    if found["action"] == "sample":
+        found["details"] = orjson.loads(found["details"])
+    return found
 
 
 def _within(tile: Tile) -> Document:
@@ -129,7 +144,14 @@ def _conditions(chosen: Selection) -> Document:
         status["$lte"] = chosen.class_max
     level = {"$in": list(chosen.levels)} if chosen.levels else {}
     route = {} if chosen.route is None else {"$eq": chosen.route}
-    found = {"level": level, "action": action, "route": route, "status_class": status}
+    # Spelled as in the index, which serves only what says the same.
+    fingerprint: Document = {"$gt": ""} if chosen.failed else {}
+    if chosen.fingerprint is not None:
+        fingerprint["$eq"] = chosen.fingerprint
+    found = {
+        "level": level, "action": action, "route": route, "status_class": status,
+        "fingerprint": fingerprint,
+    }  # fmt: skip
     wanted: Document = {name: condition for name, condition in found.items() if condition}
     if chosen.without:
         wanted["$nor"] = [_conditions(unwanted) for unwanted in chosen.without]

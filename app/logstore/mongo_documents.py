@@ -40,8 +40,8 @@ def from_document(document: Mapping[str, Any]) -> dict[str, Any]:
     return from_row({**_ABSENT, **document, "id": document["_id"], "details": details})
 
 
-def _of_those_that_have(name: str) -> IndexModel:
-    keys = [(name, ASCENDING), ("_id", ASCENDING)]
+def _of_those_that_have(name: str, *more: str) -> IndexModel:
+    keys = [(one, ASCENDING) for one in (name, "_id", *more)]
     return IndexModel(keys, partialFilterExpression={name: {"$exists": True}})
 
 
@@ -52,11 +52,18 @@ INDEXES = {
         _of_those_that_have("rare_action"),
         _of_those_that_have("rare_level"),
         _of_those_that_have("user_id"),
-        _of_those_that_have("exception_fingerprint"),
+        _of_those_that_have("exception_fingerprint", "user_id"),
         IndexModel([("source", ASCENDING), ("seq", ASCENDING)]),
         # What is expired of one class is not to be looked for among all others' records.
         IndexModel([("keep", ASCENDING), ("_id", ASCENDING)]),
     ],
     CHECKPOINTS: [IndexModel([("source", ASCENDING)])],
-    COUNTS: [IndexModel([("step", ASCENDING), ("start", ASCENDING)])],
+    COUNTS: [
+        IndexModel([("step", ASCENDING), ("start", ASCENDING)]),
+        # Few records have an exception: what happened to each is not looked for among the others.
+        IndexModel(
+            [("step", ASCENDING), ("start", ASCENDING), ("fingerprint", ASCENDING)],
+            partialFilterExpression={"fingerprint": {"$gt": ""}},
+        ),
+    ],
 }

@@ -93,7 +93,7 @@ def _correct(counts: Records, day: int, floors: _Floors, check: bool) -> Recount
     wrong = {
         key: count
         for key, count in wanted.items()
-        if count and key.start >= floors.get((_keep(key.level, key.action), key.step), END)
+        if count and key.start >= floors.get((_keep(key.level, key.action), abs(key.step)), END)
     }
     if wrong and not check:
         counts.add(wrong)

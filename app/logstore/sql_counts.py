@@ -18,13 +18,20 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-from app.logstore.counts import DAY, STEPS, Key, Selection, Tile, id_at, second_of
+from app.logstore.counts import ALL_STEPS, DAY, Key, Selection, Tile, id_at, second_of
 from app.logstore.record import KEEPS
 from app.models.log import Log, LogCount
 
 _TABLE: Any = LogCount.__table__
 _NAMES = (*Key._fields, "count")
-_COUNTED = ("id", "source", "level", "action", "route", "status", "duration_ms")
+_COUNTED = (
+    "id", "source", "level", "action", "route", "status", "duration_ms", "db_ms", "details",
+    "exception_fingerprint",
+)  # fmt: skip
+# Spelled as in the index, which SQLite uses only for a query that says the same.
+_FAILED: Any = text("fingerprint <> ''")
+# Without statistics it does not know how few these are.
+_HINT = "INDEXED BY ix_log_counts_fingerprint"
 _LIST, _KEY = ", ".join(_NAMES), ", ".join(Key._fields)
 _ADD = f" ON CONFLICT ({_KEY}) DO UPDATE SET count = log_counts.count + excluded.count"
 _SQLITE = f"INSERT INTO log_counts ({_LIST}) VALUES ({', '.join('?' * len(_NAMES))}){_ADD}"  # noqa: S608
@@ -76,6 +83,8 @@ class SqlCounts:
             .where(*_within(tile), *_conditions(chosen))
             .group_by(*columns)
         )
+        if chosen.failed:
+            statement = statement.with_hint(_TABLE, _HINT, "sqlite")
         for *values, count in self._connection.execute(statement):
             # PostgreSQL sums up to a Decimal; of nothing there is no sum.
             yield (*values, int(count or 0))
@@ -84,6 +93,15 @@ class SqlCounts:
         statement = select(func.min(_TABLE.c.start)).where(_TABLE.c.step == step)
         oldest: int | None = self._connection.execute(statement).scalar()
         return oldest
+
+    def first_days(self, fingerprints: Sequence[str]) -> Mapping[str, int]:
+        statement = (
+            select(_TABLE.c.fingerprint, func.min(_TABLE.c.start))
+            .where(_TABLE.c.step == DAY, _FAILED, _TABLE.c.fingerprint.in_(fingerprints))
+            .group_by(_TABLE.c.fingerprint)
+            .with_hint(_TABLE, _HINT, "sqlite")
+        )
+        return {name: int(start) for name, start in self._connection.execute(statement)}
 
     def delete(self, tile: Tile) -> int:
         return int(self._connection.execute(delete(_TABLE).where(*_within(tile))).rowcount)
@@ -94,7 +112,8 @@ class SqlCounts:
 
     def first_ends(self) -> Iterator[tuple[str, str, int]]:
         columns = _TABLE.c.level, _TABLE.c.action
-        statement = select(*columns, func.min(_TABLE.c.start + _TABLE.c.step)).group_by(*columns)
+        ends = select(*columns, func.min(_TABLE.c.start + _TABLE.c.step))
+        statement = ends.where(_TABLE.c.step > 0).group_by(*columns)
         for level, action, end in self._connection.execute(statement):
             yield str(level), str(action), int(end)
 
@@ -114,7 +133,7 @@ class SqlCounts:
             yield dict(zip(_COUNTED, row, strict=True))
 
     def stored(self, low: int, high: int) -> Iterator[tuple[Key, int]]:
-        for step in STEPS:
+        for step in ALL_STEPS:
             within = _within(Tile(step, low, high))
             for *key, count in self._connection.execute(select(*_TABLE.c).where(*within)):
                 yield Key(*key), count
@@ -147,3 +166,11 @@ def _conditions(chosen: Selection) -> Iterable[ColumnElement[bool]]:
     for unwanted in chosen.without:
         # What is absent is "" and 0 in the counts: no condition is neither true nor false.
         yield not_(and_(true(), *_conditions(unwanted)))
+    yield from _of_exceptions(chosen)
+
+
+def _of_exceptions(chosen: Selection) -> Iterable[ColumnElement[bool]]:
+    if chosen.failed:
+        yield _FAILED
+    if chosen.fingerprint is not None:
+        yield _TABLE.c.fingerprint == chosen.fingerprint

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -44,6 +45,8 @@ _KINDS = (
     | {name: _OPEN if name in _SHOWN else _SAFE for name in _TEXTS}
     | dict.fromkeys(_NUMBERS, _NUMBER)
 )
+# How many attributes a record has before it is given any.
+_OWN = len(vars(logging.makeLogRecord({})))
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 # Line ends of other standards that JSON leaves as they are.
 _OTHER_LINE_ENDS = (
@@ -65,10 +68,14 @@ class JSONFormatter(logging.Formatter):
         self._max_bytes = max_bytes
 
     def format(self, record: logging.LogRecord) -> str:
-        rendered: str | None = getattr(record, "rendered_line", None)
+        return self.line(record)[:-1].decode()
+
+    def line(self, record: logging.LogRecord) -> bytes:
+        """Return the line with its line feed; other handlers, and the outbox, get the same one."""
+        given = vars(record)
+        rendered: bytes | None = given.get("rendered_line")
         if rendered is None:
-            # Other handlers, and the outbox, use the same line with the same id.
-            rendered = record.rendered_line = self._render(record).decode()
+            rendered = given["rendered_line"] = self._render(record) + b"\n"
         return rendered
 
     def _render(self, record: logging.LogRecord) -> bytes:
@@ -96,7 +103,7 @@ class JSONFormatter(logging.Formatter):
         data["host"], data["pid"] = _HOST, record.process or os.getpid()
         if self._release:
             data["release"] = self._release
-        if (exception := _exception(record)) is not None:
+        if record.exc_info and (exception := _exception(record)) is not None:
             data["exception"] = plain_copy(exception, texts)
         if details:
             data["details"] = plain_copy(details, texts)
@@ -152,7 +159,7 @@ def to_json(data: Mapping[str, Any]) -> bytes:
 def timestamp(created: float) -> str:
     """Return an instant as RFC 3339 in UTC, with microseconds."""
     second, micro = divmod(round(created * 1_000_000), 1_000_000)
-    return f"{_to_the_second(second)}.{micro:06d}Z"
+    return "%s.%06dZ" % (_to_the_second(second), micro)  # noqa: UP031 - faster
 
 
 @lru_cache(maxsize=16)
@@ -163,7 +170,7 @@ def _to_the_second(second: int) -> str:
 def _head(record: logging.LogRecord, message: str) -> dict[str, Any]:
     given = vars(record).get("id")
     return {
-        "id": given if _is_id(given) else new_id(),
+        "id": given if given is not None and _is_id(given) else new_id(),
         "timestamp": timestamp(record.created),
         "level": record.levelname,
         "logger": record.name,
@@ -178,7 +185,8 @@ def _take_fields(
     # A record made outside a request says so.
     data["request_id"] = None
     rest = {}
-    for name, value in given.items():
+    # What each record has of its own came first.
+    for name, value in islice(given.items(), _OWN, None):
         kind = _KINDS.get(name)
         if kind is None:
             rest[name] = value
@@ -187,7 +195,9 @@ def _take_fields(
         elif kind == _NUMBER:
             (data if _is_number(value) else rest)[name] = value
         else:
-            data[name] = value = text_of(value)
+            if type(value) is not str:
+                value = text_of(value)
+            data[name] = value
             if kind == _OPEN:
                 texts.append(value)
     _take_odd_ones(given, rest)
@@ -198,10 +208,11 @@ def _take_odd_ones(given: Mapping[str, Any], rest: dict[str, Any]) -> None:
     if "id" in given and not _is_id(given["id"]):
         rest["id"] = given["id"]
     explicit = given.get("details")
-    if isinstance(explicit, (dict, Mapping)):
-        rest.update(explicit)
-    elif explicit is not None:
-        rest["details"] = explicit
+    if explicit is not None:
+        if isinstance(explicit, (dict, Mapping)):
+            rest.update(explicit)
+        else:
+            rest["details"] = explicit
     if given.get("stack_info"):
         rest["stack"] = given["stack_info"]
 

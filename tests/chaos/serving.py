@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.client import HTTPException, IncompleteRead
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from typing import Any
 from sqlalchemy import text
 
 from app.logstore.contract import LogQuery
+from app.scheduler.status import read_status
 from tests.chaos.disk import Disk, read_only, small_disk
 from tests.chaos.variants import SOUND
 from tests.exposition import Exposition
-from tests.helpers import PASSWORD, Server, is_running, serving, wait_for
+from tests.helpers import PASSWORD, Server, children_of, is_running, serving, wait_for
 from tests.logstore.stores import everything, open_engine, open_store
 from tests.visitor import Answer, Visitor
 
@@ -125,14 +127,31 @@ class Site:
             self.load.go_on(40)
 
     def remove_logs(self) -> None:
-        # What the runner has not begun to read yet would go, and that is no fault.
-        self.ship()
+        # What no runner has begun to read would go, and that is no fault.
+        runner = 0
+        while runner != (runner := self._runner()):
+            self.ship()
         with contextlib.suppress(OSError):
             shutil.rmtree(self.server.log_dir)
         self.load.go_on(40)
 
+    def _runner(self) -> int:
+        """Wait for a runner of this LOG_DIR that is not about to end with its worker."""
+
+        def at_work() -> int:
+            children = [pid for worker in self.server.workers() for pid in children_of(worker)]
+            status = read_status(self.server.log_dir)
+            return status.pid if status and status.pid in children else 0
+
+        return wait_for(at_work, 90, "no runner")
+
+    def _is_done(self, asked: datetime) -> bool:
+        status = read_status(self.server.log_dir)
+        shipped = status is not None and status.seen_at > asked and not status.unshipped_bytes
+        return shipped and not self._ask_database("SELECT id FROM outbox")
+
     def ship(self) -> None:
-        """Wait until all that is in the log files now is stored."""
+        """Wait until all that is in app.log now is stored."""
         key = f"mark-{time.monotonic_ns()}"
         self.load.ask("look", key)
         with open_store(self.store_url, ready=False) as store:
@@ -146,8 +165,8 @@ class Site:
 
     def judge(self) -> list[str]:
         """Return what is wrong after the load has ended, nothing when all is well."""
-        self.ship()
-        wait_for(lambda: not self._ask_database("SELECT id FROM outbox"), 30, "the outbox is full")
+        asked = datetime.now(UTC)
+        wait_for(lambda: self._is_done(asked), 120, "not all is shipped")
         faults = list(self.load.faults)
         with open_store(self.store_url, ready=False) as store:
             records = everything(store)

@@ -63,7 +63,8 @@ def test_four_writers_lose_and_tear_nothing_over_fifty_rotations(make_site: Make
 
 # A broken part, and the storm that finds it out.
 BROKEN: dict[str, dict[str, Any]] = {
-    "no flock": {"weather": {"writers stop"}, "records": 4000},
+    "sealed without a mark": {"weather": {"writers stop"}, "records": 4000},
+    "no look after a line": {"weather": {"writers stop"}, "records": 4000},
     "no append": {},
     "no torn-line recovery": {"writer_kills": ["in mid-write"] * 4},
     "offset by inode": {"records": 2500},

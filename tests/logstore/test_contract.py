@@ -3,6 +3,7 @@
 import os
 import re
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_what_is_newer_comes_oldest_first(log_store: LogStore) -> None:
         (LogQuery(), 3, ["4", "5", "6"]),
         (LogQuery(user_id="1"), 3, ["5", "7"]),
         (LogQuery(levels=("INFO", "ERROR")), 6, ["7", "8"]),
-        (LogQuery(text="8"), 0, ["8"]),
+        (LogQuery(texts=("8",)), 0, ["8"]),
         (LogQuery(), 8, []),
     ):
         newer = log_store.newer(query, records[after]["id"], 3)
@@ -470,3 +471,41 @@ def test_of_many_who_want_a_lease_at_once_one_gets_it(log_store: LogStore) -> No
     for thread in threads:
         thread.join()
     assert len(won) == 1
+
+
+def test_errors_are_grouped_by_fingerprint_over_time(log_store: LogStore) -> None:
+    def failed(name: str, minute: float, **fields: Any) -> dict[str, Any]:
+        exception = {"type": name.upper(), "traceback": "t", "fingerprint": name}
+        return sample(minutes(minute), level="ERROR", exception=exception, **fields)
+
+    records = [
+        failed("a", -2000, release="1"), failed("a", 0, user_id="7"), failed("a", 1, user_id="7"),
+        failed("a", 11, user_id="8"), failed("a", 12, message="newest"), failed("b", 5),
+        failed("c", 19), failed("old", -99),
+    ]  # fmt: skip
+    put(log_store, *records, sample(minutes(1), level="ERROR"))
+    query = LogQuery(since=minutes(0), until=minutes(20))
+    found = log_store.error_groups(query, 600)
+    assert [(one.fingerprint, one.counts, one.users) for one in found.groups] == [
+        ("c", [0, 1], 0), ("a", [2, 2], 2), ("b", [1, 0], 0),
+    ]  # fmt: skip
+    assert (found.starts, found.left_out) == ([minutes(0), minutes(10)], 0)
+    busy = found.groups[1]
+    assert (busy.first["id"], busy.first["release"]) == (records[0]["id"], "1")
+    assert busy.newest["message"] == "newest"
+    assert busy.newest["exception"] == {
+        "type": "A", "message": None, "traceback": None, "fingerprint": "a",
+    }  # fmt: skip
+    # Of the last step; there of more than are asked for those that happened more often.
+    some = log_store.error_groups(query, 600, limit=1)
+    assert ([one.fingerprint for one in some.groups], some.left_out) == (["a"], 2)
+    # What was asked for by name is told also when it did not happen then.
+    for name, told in (("a", [4]), ("old", [0]), ("none", None)):
+        one = log_store.error_groups(replace(query, fingerprint=name), 1200)
+        assert [group.counts for group in one.groups] == ([told] if told else []), name
+    # The counts outlive the records.
+    log_store.purge("error", [records[0]["id"]])
+    busy = log_store.error_groups(query, 600).groups[1]
+    assert busy.first["id"] == records[1]["id"]
+    assert busy.counted_since == minutes(-2000).replace(hour=0, minute=0)
+    assert log_store.recount(check=True).wrong == 0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.logstore.contract import LogQuery, LogStore, Point, Recount
 from app.logstore.count_questions import CountQuestions
-from app.logstore.counts import HOUR, MINUTE
+from app.logstore.counts import HOUR, MINUTE, percentiles
 from tests.logstore.stores import everything, put, sample
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -109,6 +109,39 @@ def test_percentiles_are_told_for_the_whole_and_for_each_step(log_store: LogStor
     assert steps[1].percentiles == {0.95: None}
 
 
+def test_one_question_gives_the_buckets_of_all_that_was_counted_and_measured(
+    log_store: LogStore,
+) -> None:
+    put(
+        log_store,
+        request(0, db_ms=5.0),
+        request(1, 30.0, status=503, route="/b"),
+        request(10, db_ms=700.0),
+        at(1, action="sample", details={"cpu_percent": 40, "rss_bytes": "?"}),
+        at(1, action="login_failed"),
+    )
+    found = log_store.buckets(window(0, 20), ["action", "measure", "status_class"], 10 * MINUTE)
+    start = int(NOON.timestamp())
+    assert {key: sum(one.values()) for key, one in found.items()} == {
+        (start, "request", None, 2): 1,
+        (start, "request", None, 5): 1,
+        (start, "request", "db_ms", None): 1,
+        (start, "sample", None, None): 1,
+        (start, "sample", "cpu_percent", None): 1,
+        (start, "login_failed", None, None): 1,
+        (start + 600, "request", None, 2): 1,
+        (start + 600, "request", "db_ms", None): 1,
+    }
+    later = percentiles(found[start + 600, "request", "db_ms", None], [1.0])
+    assert later[1.0] == pytest.approx(700, rel=0.05)
+    # By route, and without steps; nothing is measured twice there.
+    assert {
+        key: sum(one.values())
+        for key, one in log_store.buckets(window(0, 20, actions=("request",)), ["route"]).items()
+    } == {("/a",): 2, ("/b",): 1}
+    assert log_store.recount(check=True) == Recount(5, 0)
+
+
 TEXTS = st.sampled_from(["/a", "/b", None])
 REQUESTS = st.builds(
     request, st.floats(-3000, 3000), st.floats(0.1, 1e4), route=TEXTS,
@@ -149,6 +182,7 @@ def test_counts_say_what_the_records_say(
         (lambda store: store.percentiles(LogQuery(texts=("x",)), step=60), "asks for more"),
         (lambda store: store.counted(LogQuery(), ["path"]), "not counted by 'path'"),
         (lambda store: store.histogram(LogQuery(), 60, "user_id"), "not counted by"),
+        (lambda store: store.buckets(LogQuery(route="/a"), ["measure"]), "all routes together"),
         (lambda store: store.histogram(LogQuery(), 90), "whole number of minutes"),
         (lambda store: store.histogram(window(0, 9999), 60), "At most 3000"),
         (lambda store: store.purge_counts(NOON, 61), "no counts of 61 s"),
@@ -160,6 +194,7 @@ def test_what_counts_cannot_answer_is_refused_in_one_sentence(ask: Any, says: st
 
         def page(self, *_: Any) -> Any: ...
         def with_counts(self, work: Any, *, change: bool = False) -> Any: ...
+        def _occurrences(self, *_: Any) -> Any: ...
 
     with pytest.raises(ValueError, match=says):
         ask(Store())
@@ -168,7 +203,8 @@ def test_what_counts_cannot_answer_is_refused_in_one_sentence(ask: Any, says: st
 def test_purged_minutes_leave_hours_that_answer_for_their_time(log_store: LogStore) -> None:
     day = 24 * 60
     put(log_store, *(request(minute) for minute in (-2 * day, 1 - 2 * day, -day, 0, 0.5, 1)))
-    assert log_store.purge_counts(NOON, MINUTE) == 3
+    # Each of its route, and again of all routes.
+    assert log_store.purge_counts(NOON, MINUTE) == 6
     assert log_store.purge_counts(NOON, MINUTE) == 0
     counts = {
         hours: log_store.counted(window(low, low + 60 * hours))[0].count
@@ -184,6 +220,6 @@ def test_purged_minutes_leave_hours_that_answer_for_their_time(log_store: LogSto
     assert log_store.counted(window(0, 1))[0].count == 2
     # A recount does not bring them back.
     assert log_store.recount() == Recount(6, 0)
-    assert log_store.purge_counts(NOON - timedelta(days=1), HOUR) == 1
+    assert log_store.purge_counts(NOON - timedelta(days=1), HOUR) == 2
     assert log_store.counted(LogQuery())[0].count == 6
     assert len(everything(log_store)) == 6

@@ -69,6 +69,8 @@ def test_every_step_counts_every_record_once_and_batches_add_up(records: Any) ->
     counts = tally(records)
     for step in STEPS:
         assert sum(count for key, count in counts.items() if key.step == step) == len(records)
+        whole = {key: count for key, count in counts.items() if key.step == -step}
+        assert sum(count for key, count in whole.items() if not key.route) == len(records)
     half = len(records) // 2
     assert tally(records[:half]) + tally(records[half:]) == counts
     for key in counts:
@@ -78,12 +80,13 @@ def test_every_step_counts_every_record_once_and_batches_add_up(records: Any) ->
 def test_a_record_is_counted_at_the_time_of_its_id() -> None:
     record = {"id": derived_id(NOON + timedelta(minutes=61, seconds=5)), "source": "s",
               "level": "INFO", "action": None, "route": "/", "status": 503,
-              "duration_ms": None}  # fmt: skip
+              "duration_ms": None, "exception_fingerprint": "f"}  # fmt: skip
     noon = int(NOON.timestamp())
     starts = [noon + HOUR + MINUTE, noon + HOUR, noon - noon % DAY]
+    steps = list(zip(STEPS, starts, strict=True))
     assert tally([record]) == {
-        (step, start, "s", "INFO", "", "/", 5, NO_DURATION): 1
-        for step, start in zip(STEPS, starts, strict=True)
+        **{(step, start, "s", "INFO", "", "/", 5, "f", NO_DURATION): 1 for step, start in steps},
+        **{(-step, start, "s", "INFO", "", "", 5, "", NO_DURATION): 1 for step, start in steps},
     }
 
 
@@ -153,7 +156,7 @@ def test_a_chart_has_at_most_100_points(hours: float) -> None:
         (LogQuery(user_id="7"), None),
         (LogQuery(account="a@b.c"), None),
         (LogQuery(request_id="r"), None),
-        (LogQuery(fingerprint="f"), None),
+        (LogQuery(fingerprint="f"), Selection(failed=True, fingerprint="f")),
         (LogQuery(min_duration_ms=0), None),
     ],
 )  # fmt: skip
