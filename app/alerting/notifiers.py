@@ -71,7 +71,7 @@ def _body(message: str, severity: str) -> str:
     config = current_app.config
     return _BODY.format(
         message=message.strip(),
-        errors=link("/admin/logs?level=ERROR&range=1h"),
+        errors=link("/admin/logs?q=level:%3E%3Derror&range=1h"),
         now=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
         host=socket.gethostname(),
         environment=config["APP_ENV"],

@@ -6,7 +6,6 @@ from app.openapi.parts import TOKEN, answers, described, query, schema
 
 # Not imported from the pages, which can be taken out; a test compares.
 PAGE_SIZE, PAGE_SIZE_MAX = 50, 500
-_LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 _TEXT = {"type": ["string", "null"]}
 _WHOLE = {"type": ["integer", "null"]}
@@ -64,17 +63,15 @@ SCHEMAS: dict[str, Any] = {
     },
 }
 FILTERS = [
-    query("level", "This level and those above it.", enum=_LEVELS),
-    query("action", "Events of this action, such as `item_create`."),
-    query("user", "A user's number or e-mail address."),
-    query("request_id", "All records of one request.", maxLength=64),
-    query("text", "In the message, path, exception and other texts.", maxLength=200),
-    query("range", "Back from now.", enum=["15m", "1h", "24h", "7d", "custom"]),
+    query(
+        "q",
+        'A search as on the log page, such as `level:>=warning user:7 -action:request "exact '
+        'words"`: all parts must fit, `-` leaves out.',
+        maxLength=2000,
+    ),
+    query("range", "Back from now.", enum=["15m", "1h", "6h", "24h", "7d", "30d", "custom"]),
     query("from", "Not older than this time; UTC unless it says otherwise."),
-    query("to", "Not newer than this time."),
-    query("status", "Answers of this class.", enum=["2xx", "3xx", "4xx", "5xx"]),
-    query("route", "A route's template, such as `/items/<int:item_id>`."),
-    query("fingerprint", "Errors of this fingerprint."),
+    query("to", "Older than this time."),
 ]
 
 PATHS: dict[str, dict[str, Any]] = {

@@ -55,7 +55,7 @@ def test_the_mail_says_what_happened_where_when_and_what_to_do(
     assert labels["Severity"] == "critical"
     assert "testing" in labels["Where"].split(", ")[1]
     advice = lines[lines.index("What to do next") :]
-    assert "    /admin/logs?level=ERROR&range=1h" in advice
+    assert "    /admin/logs?q=level:%3E%3Derror&range=1h" in advice
     assert "    flask --app wsgi logs errors --since 1h" in advice
 
 

@@ -2,7 +2,17 @@
 
 from flask import Flask
 
-from app.blueprints.admin import alerts, api, errors, errors_api, logs, requests, security, users
+from app.blueprints.admin import (
+    alerts,
+    api,
+    errors,
+    errors_api,
+    logs,
+    overview,
+    requests,
+    security,
+    users,
+)
 from app.blueprints.admin.blueprint import bp
 
 # Each of these modules adds its pages to the blueprint.
@@ -13,6 +23,7 @@ __all__ = [
     "errors_api",
     "init_app",
     "logs",
+    "overview",
     "requests",
     "security",
     "users",

@@ -39,7 +39,7 @@ def explain_unavailable_store(error: StoreUnavailable) -> Response:
 
 @bp.get("")
 def index() -> Response:
-    """List records, newest first, by the filters of the log page; follow `next` until it is null.
+    """List records, newest first, by the search of the log page; follow `next` until it is null.
 
     A page may be shorter than `limit`, even empty: `looked_back_to` then says how far back a
     search came in its time, and `next` goes on from there.

@@ -42,13 +42,13 @@ def test_each_view_is_an_event_with_its_filters_and_without_the_text(
     app: Flask, as_admin: FlaskClient, admin: Account
 ) -> None:
     stored = put(app, made())
-    as_admin.get("/admin/logs?level=ERROR&text=hunter2secret&user=7")
+    as_admin.get("/admin/logs?q=-level:error+hunter2secret+user:7&range=1h")
     as_admin.get(f"/admin/logs/{stored[0]['id']}")
     as_admin.get("/admin/requests/r-1")
-    as_admin.get("/admin/logs?level=NONE")
+    as_admin.get("/admin/logs?q=level:NONE")
     views = log_lines(app, "logs_viewed")
     assert [view["details"] for view in views] == [
-        {"page": "logs", "filters": {"level": "ERROR", "user": "7", "text_length": "13"}},
+        {"page": "logs", "filters": {"keys": "-level user", "text_length": "13", "range": "1h"}},
         {"page": "record", "record_id": stored[0]["id"]},
         {"page": "request", "viewed_request_id": "r-1"},
     ]
