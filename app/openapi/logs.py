@@ -3,6 +3,8 @@
 from typing import Any
 
 from app.openapi.parts import TOKEN, answers, described, query, schema
+from app.services.log_keys import KEYS
+from app.services.log_language import MAX_LENGTH
 
 # Not imported from the pages, which can be taken out; a test compares.
 PAGE_SIZE, PAGE_SIZE_MAX = 50, 500
@@ -65,9 +67,9 @@ SCHEMAS: dict[str, Any] = {
 FILTERS = [
     query(
         "q",
-        'A search as on the log page, such as `level:>=warning user:7 -action:request "exact '
-        'words"`: all parts must fit, `-` leaves out.',
-        maxLength=2000,
+        'A search such as `level:>=warning user:7 -action:request "exact words"`. A key is one of '
+        f"{', '.join(KEYS)}.",
+        maxLength=MAX_LENGTH,
     ),
     query("range", "Back from now.", enum=["15m", "1h", "6h", "24h", "7d", "30d", "custom"]),
     query("from", "Not older than this time; UTC unless it says otherwise."),
