@@ -17,7 +17,13 @@ import orjson
 from app.observability import exceptions, log_context
 from app.observability.exceptions import type_name
 from app.observability.ids import new_id
-from app.observability.log_redaction import mask, may_show_secret, plain_copy, text_of
+from app.observability.log_redaction import (
+    mask,
+    may_show_secret,
+    plain_copy,
+    plain_mapping,
+    text_of,
+)
 from app.observability.log_truncation import fit
 
 # The record contract; docs/architecture.md says what each means.
@@ -39,9 +45,10 @@ _SHOWN = frozenset({
 })  # fmt: skip
 _OURS = frozenset({"rendered_line", "rendered_fields", "in_outbox"})
 # What a record's attribute is; every other one is a detail.
-_SKIPPED, _SAFE, _OPEN, _NUMBER = range(4)
+_SKIPPED, _SAFE, _OPEN, _NUMBER, _ODD = range(5)
 _KINDS = (
-    dict.fromkeys(log_context.RESERVED | _OURS | {"id", "details"}, _SKIPPED)
+    dict.fromkeys(log_context.RESERVED | _OURS, _SKIPPED)
+    | dict.fromkeys(("id", "details"), _ODD)
     | {name: _OPEN if name in _SHOWN else _SAFE for name in _TEXTS}
     | dict.fromkeys(_NUMBERS, _NUMBER)
 )
@@ -80,7 +87,9 @@ class JSONFormatter(logging.Formatter):
 
     def _render(self, record: logging.LogRecord) -> bytes:
         try:
-            return fit(self.to_dict(record), self._max_bytes - 1, to_json)
+            data = self.to_dict(record)
+            line = to_json(data)
+            return line if len(line) < self._max_bytes else fit(data, self._max_bytes - 1, to_json)
         except Exception as error:  # noqa: BLE001 - a record may be poor, but it may not be lost
             bare = _head(record, "a record that could not be formatted")
             return to_json({**bare, "request_id": None, "details": {"reason": type_name(error)}})
@@ -106,7 +115,7 @@ class JSONFormatter(logging.Formatter):
         if record.exc_info and (exception := _exception(record)) is not None:
             data["exception"] = plain_copy(exception, texts)
         if details:
-            data["details"] = plain_copy(details, texts)
+            data["details"] = plain_mapping(details, texts)
         if may_show_secret(texts):
             data |= {name: mask(data[name]) for name in _SHOWN if name in data}
         return data
@@ -194,30 +203,27 @@ def _take_fields(
             continue
         elif kind == _NUMBER:
             (data if _is_number(value) else rest)[name] = value
+        elif kind == _ODD:
+            _take_odd_one(name, value, rest)
         else:
-            if type(value) is not str:
-                value = text_of(value)
-            data[name] = value
+            data[name] = value = text_of(value)
             if kind == _OPEN:
                 texts.append(value)
-    _take_odd_ones(given, rest)
+    if given["stack_info"]:
+        rest["stack"] = given["stack_info"]
     return rest
 
 
-def _take_odd_ones(given: Mapping[str, Any], rest: dict[str, Any]) -> None:
-    if "id" in given and not _is_id(given["id"]):
-        rest["id"] = given["id"]
-    explicit = given.get("details")
-    if explicit is not None:
-        if isinstance(explicit, (dict, Mapping)):
-            rest.update(explicit)
-        else:
-            rest["details"] = explicit
-    if given.get("stack_info"):
-        rest["stack"] = given["stack_info"]
+def _take_odd_one(name: str, value: Any, rest: dict[str, Any]) -> None:
+    if name == "details" and isinstance(value, (dict, Mapping)):
+        rest.update(value)
+    elif name == "details" or not _is_id(value):
+        rest[name] = value
 
 
 def _message(record: logging.LogRecord) -> str:
+    if type(record.msg) is str and not record.args:
+        return record.msg
     try:
         return record.getMessage()
     except Exception:  # noqa: BLE001 - arguments that do not fit the message are the caller's slip

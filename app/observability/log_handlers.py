@@ -36,7 +36,7 @@ class LogFilesHandler(logging.Handler):
     ) -> None:
         super().__init__()
         self.setFormatter(formatter)
-        self._formatter = formatter
+        self._line = formatter.line
         self.addFilter(ContextFilter())
         self._backup_count = backup_count
         self._spool_max_bytes = spool_max_bytes
@@ -54,7 +54,7 @@ class LogFilesHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         line = b""
         try:
-            line = self._formatter.line(record)
+            line = self._line(record)
             self.everything.write(line)
         except Exception as error:  # noqa: BLE001 - logging may not raise into a request
             _report_loss(record, line, error)

@@ -107,10 +107,9 @@ def may_show_secret(texts: list[str]) -> bool:
     any, and then nothing has to be looked at one by one.
     """
     text = "\n".join(texts)
-    for literal in _process_secrets:
-        if literal in text:
-            return True
-    for literal in _of_request():
+    source = _request_secrets.get()
+    literals = _process_secrets if source is None else (*_process_secrets, *source())
+    for literal in literals:
         if literal in text:
             return True
     return len(text) > _MAX_TEXT or matches(text)
@@ -142,7 +141,7 @@ def plain_copy(value: Any, texts: list[str], depth: int = 0) -> Any:
         return "…"
     try:
         if isinstance(value, (dict, Mapping)):
-            return _plain_mapping(value, texts, depth)
+            return plain_mapping(value, texts, depth)
         return _plain_list(list(value)[:_MAX_ITEMS], texts, depth)
     except Exception:  # noqa: BLE001 - a container may fail to be read, or change meanwhile
         return f"<{type(value).__name__}>"
@@ -155,7 +154,8 @@ def _plain_number(value: int | float) -> int | float | str:
     return float(value) if value - value == 0 else text_of(value)
 
 
-def _plain_mapping(mapping: Mapping[Any, Any], texts: list[str], depth: int) -> dict[str, Any]:
+def plain_mapping(mapping: Mapping[Any, Any], texts: list[str], depth: int = 0) -> dict[str, Any]:
+    """Return what plain_copy() does of a mapping that can be read."""
     result = {}
     if "value" in mapping:
         mapping = _without_named_value(mapping)

@@ -4,6 +4,7 @@ import resource
 import shutil
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,14 @@ def test_a_forked_child_shares_the_file_and_moves_on_by_itself(path: Path) -> No
     file.write(b"parent\n")
     assert rotated(path)[0].read_bytes() == b"parent\nchild\nmoved on\nparent\n"
     assert path.read_bytes() == b"moved on\nparent\n"
+
+
+def test_threads_that_share_a_file_lose_and_double_nothing_over_its_rotations(path: Path) -> None:
+    file = AppendOnlyFile(path, 1_000)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: file.write(b"%098d\n" % number), range(400)))
+    assert sorted(int(line) for line in lines_of(path)) == list(range(400))
+    assert len(rotated(path)) > 10
 
 
 def test_a_visitor_neither_creates_nor_rotates(path: Path) -> None:

@@ -1,5 +1,6 @@
-"""How long ago something was, in words."""
+"""What pages say in words: how long ago something was, and what to search the log for."""
 
+import re
 from datetime import datetime
 
 from app.models.types import utc_now
@@ -15,3 +16,15 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
             number = seconds // size
             return f"{number} {unit}{'' if number == 1 else 's'} ago"
     return "just now"
+
+
+def search(**terms: object) -> str:
+    """Return a search of the log for records that have all these values."""
+    return " ".join(f"{key}:{_quoted(str(value))}" for key, value in terms.items())
+
+
+def _quoted(value: str) -> str:
+    if re.fullmatch(r"[\w.@:/+-]+", value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
