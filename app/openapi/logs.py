@@ -2,25 +2,23 @@
 
 from typing import Any
 
-from app.openapi.parts import TOKEN, answers, described, query, schema
+from app.openapi.parts import MOMENT, TEXT, TOKEN, answers, described, query, schema, whole
 from app.services.log_keys import KEYS
 from app.services.log_language import MAX_LENGTH
 
 # Not imported from the pages, which can be taken out; a test compares.
 PAGE_SIZE, PAGE_SIZE_MAX = 50, 500
 
-_TEXT = {"type": ["string", "null"]}
 _WHOLE = {"type": ["integer", "null"]}
 _NUMBER = {"type": ["number", "null"]}
-_MOMENT = {"type": "string", "format": "date-time"}
 _EXCEPTION = {
     "type": ["object", "null"],
-    "properties": dict.fromkeys(("type", "message", "traceback", "fingerprint"), _TEXT),
+    "properties": dict.fromkeys(("type", "message", "traceback", "fingerprint"), TEXT),
     "additionalProperties": False,
 }
 _RECORD: dict[str, Any] = {
     "id": {"type": "string", "format": "uuid", "description": "A UUIDv7: sorts by time."},
-    "timestamp": _MOMENT,
+    "timestamp": MOMENT,
     "level": {"type": "string"},
     "logger": {"type": "string"},
     "message": {"type": "string"},
@@ -28,7 +26,7 @@ _RECORD: dict[str, Any] = {
         ("action", "request_id", "parent_request_id", "user_id", "account", "method", "path",
          "route", "remote_addr", "host", "release", "target_type", "target_id", "outcome",
          "statement"),
-        _TEXT,
+        TEXT,
     ),
     **dict.fromkeys(("status", "db_count", "pid"), _WHOLE),
     **dict.fromkeys(("duration_ms", "db_ms"), _NUMBER),
@@ -39,16 +37,9 @@ _RECORD: dict[str, Any] = {
     "seq": {"type": "integer", "description": "Its place among all that its host has stored."},
 }  # fmt: skip
 SCHEMAS: dict[str, Any] = {
-    "Record": {
-        "type": "object",
-        "required": list(_RECORD),
-        "properties": _RECORD,
-        "additionalProperties": False,
-    },
-    "RecordPage": {
-        "type": "object",
-        "required": ["records", "next", "looked_back_to"],
-        "properties": {
+    "Record": whole(_RECORD),
+    "RecordPage": whole(
+        {
             "records": {"type": "array", "items": schema("Record"), "maxItems": PAGE_SIZE_MAX},
             "next": {
                 "type": ["string", "null"],
@@ -60,9 +51,8 @@ SCHEMAS: dict[str, Any] = {
                 "format": "date-time",
                 "description": "How far back a search came in its time; `next` goes on there.",
             },
-        },
-        "additionalProperties": False,
-    },
+        }
+    ),
 }
 FILTERS = [
     query(
