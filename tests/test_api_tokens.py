@@ -121,10 +121,12 @@ def refused(client: FlaskClient, headers: dict[str, str]) -> None:
     ["Bearer", "Bearer ", "Bearer gh_", "Bearer x y", "Bearer " + "x" * 5000, "Bearer \xff"],
 )
 def test_what_is_no_token_is_refused_also_where_everybody_may_read(
-    client: FlaskClient, user: Account, value: str
+    client: FlaskClient, app: Flask, user: Account, value: str
 ) -> None:
     sign_in(client, user)
     refused(client, {"Authorization": value})
+    # A session that came along asked for nothing, and is not said to have.
+    assert "account" not in log_lines(app, "request")[-1]
 
 
 def test_a_token_is_taken_from_its_header_and_scheme_only(client: FlaskClient, app: Flask) -> None:

@@ -18,13 +18,14 @@ from app.logstore.contract import (
     Summary,
 )
 from app.logstore.counts import (
+    ALL_STEPS,
     DAY,
     END,
     FIELDS,
-    HOUR,
     MAX_POINTS,
     MEASURE,
     MINUTE,
+    OF_ALL_ROUTES,
     STEPS,
     Selection,
     Tile,
@@ -58,6 +59,9 @@ class Counts(Records, Protocol):
 
     def first_days(self, fingerprints: Sequence[str]) -> Mapping[str, int]:
         """Return the first day, in seconds, that has each of these fingerprints."""
+
+    def oldest_starts(self, steps: Sequence[int]) -> Mapping[int, int | None]:
+        """Return for each step what `oldest_start` does, in one question."""
 
     def delete(self, tile: Tile) -> int:
         """Delete what a tile covers; return how many counts."""
@@ -168,7 +172,9 @@ class CountQuestions(ABC):
         while (start := self.with_counts(lambda counts: counts.oldest_start(step))) is not None:
             if start >= end:
                 break
-            # An hour of minutes, so that no batch waits long.
+            # An hour of minutes, so that no batch waits long; from where the longest of the steps
+            # begins that go with them.
+            start -= start % max(map(abs, OF_ALL_ROUTES[step]))
             tile = Tile(step, start, min(start + 60 * step, end))
             deleted += self.with_counts(partial(_delete, tile=tile), change=True)
         return deleted
@@ -190,18 +196,18 @@ class CountQuestions(ABC):
     def _sums(
         self, chosen: Selection, low: int, high: int, fields: Sequence[str], step: int | None
     ) -> list[tuple[Any, ...]]:
-        coarsest = max(one for one in STEPS if (step or DAY) % one == 0)
-        sign = -1 if chosen.any_route() and not {"route", "fingerprint"} & set(fields) else 1
+        whole = chosen.any_route() and not {"route", "fingerprint"} & set(fields)
+        signed = [one for one in ALL_STEPS if (one < 0) == whole]
         if MEASURE in fields:
             fields = ["route" if field == MEASURE else field for field in fields]
-        elif sign < 0:
+        elif whole:
             chosen = chosen.whole()
+        sign = -1 if whole else 1
+        coarsest = max(abs(one) for one in signed if (step or DAY) % one == 0)
 
         def work(counts: Counts) -> list[tuple[Any, ...]]:
-            horizons = {DAY: 0}
-            for one in (HOUR, MINUTE):
-                oldest = counts.oldest_start(one)
-                horizons[one] = END if oldest is None else oldest // DAY * DAY
+            oldest = counts.oldest_starts(signed)
+            horizons = {abs(one): _horizon(one, oldest[one]) for one in signed}
             return [
                 row
                 for tile in tiles(low, high, coarsest, horizons)
@@ -232,8 +238,16 @@ class CountQuestions(ABC):
         return rows, time_of(before) if before else None
 
 
+def _horizon(step: int, oldest: int | None) -> int:
+    """Return the day before which there is nothing of a step; of whole days there always is."""
+    if abs(step) == DAY:
+        return 0
+    return END if oldest is None else oldest // DAY * DAY
+
+
 def _delete(counts: Counts, tile: Tile) -> int:
-    return counts.delete(tile) + counts.delete(tile._replace(step=-tile.step))
+    steps = (tile.step, *OF_ALL_ROUTES[tile.step])
+    return sum(counts.delete(tile._replace(step=step)) for step in steps)
 
 
 def _countable(query: LogQuery) -> Selection:

@@ -20,7 +20,10 @@ from app.observability.ids import id_floor
 
 # Seconds; each is a whole multiple of the one before.
 STEPS = MINUTE, HOUR, DAY = (60, 3600, 86_400)
-ALL_STEPS = (*(-step for step in STEPS[::-1]), *STEPS)
+# Of all routes together, which is few, there are steps between them as well: a chart reads no more
+# counts than it has points. They go when those of the step do that they are listed with.
+OF_ALL_ROUTES = {MINUTE: (-MINUTE, -900), HOUR: (-HOUR, -21_600), DAY: (-DAY,)}
+ALL_STEPS = (*sorted(step for steps in OF_ALL_ROUTES.values() for step in steps), *STEPS)
 # By what records are counted; the absent ones under "" and 0.
 FIELDS = ("level", "action", "route", "status_class")
 MEASURE = "measure"
@@ -219,7 +222,7 @@ def tiles(low: int, high: int, coarsest: int, horizons: Mapping[int, int]) -> It
     """
     edges = sorted({low, high, *(edge for edge in horizons.values() if low < edge < high)})
     for start, end in pairwise(edges):
-        there = [step for step in STEPS if horizons[step] <= start]
+        there = [step for step in sorted(horizons) if horizons[step] <= start]
         fitting = [step for step in there if step <= coarsest] or there[:1]
         yield from _cover(start, end, fitting)
 

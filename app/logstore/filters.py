@@ -24,6 +24,8 @@ PLAIN = (
 _LONGEST = 1_000  # Characters; no store is asked for a longer pattern.
 COMMON_LEVELS = frozenset({"DEBUG", "INFO"})
 COMMON_ACTION = "request"
+# Statuses that say who was refused what.
+REFUSALS = (401, 403, 429)
 
 
 def upper(levels: Iterable[str]) -> list[str]:
@@ -39,6 +41,11 @@ def levels_are_rare(query: LogQuery) -> bool:
 def actions_are_rare(query: LogQuery) -> bool:
     """Tell whether the query is for actions that an index of few records serves."""
     return bool(query.actions) and COMMON_ACTION not in query.actions
+
+
+def status_is_rare(query: LogQuery) -> bool:
+    """Tell whether the query is for a status that an index of few records serves."""
+    return query.status_min == query.status_max and query.status_min in REFUSALS
 
 
 def is_exact(query: LogQuery) -> bool:

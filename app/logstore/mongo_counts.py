@@ -78,6 +78,9 @@ class MongoCounts:
         found = self._counts.aggregate(pipeline, session=self._session)
         return {one["_id"]: one["start"] for one in found}
 
+    def oldest_starts(self, steps: Sequence[int]) -> dict[int, int | None]:
+        return {step: self.oldest_start(step) for step in steps}
+
     def delete(self, tile: Tile) -> int:
         return self._counts.delete_many(_within(tile), session=self._session).deleted_count
 

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from pymongo import ASCENDING, IndexModel
 
-from app.logstore.filters import COMMON_ACTION, COMMON_LEVELS
+from app.logstore.filters import COMMON_ACTION, COMMON_LEVELS, REFUSALS
 from app.logstore.record import LogRecord
 from app.logstore.rows import COLUMNS, from_row
 
@@ -31,6 +31,8 @@ def to_document(record: LogRecord, source: str, seq: int) -> dict[str, Any]:
         document["rare_level"] = record["level"]
     if record["action"] not in {None, COMMON_ACTION}:
         document["rare_action"] = record["action"]
+    if record["status"] in REFUSALS:
+        document["rare_status"] = record["status"]
     return document
 
 
@@ -51,6 +53,7 @@ INDEXES = {
         _of_those_that_have("request_id"),
         _of_those_that_have("rare_action"),
         _of_those_that_have("rare_level"),
+        _of_those_that_have("rare_status"),
         _of_those_that_have("user_id"),
         _of_those_that_have("exception_fingerprint", "user_id"),
         IndexModel([("source", ASCENDING), ("seq", ASCENDING)]),

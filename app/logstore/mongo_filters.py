@@ -14,6 +14,7 @@ from app.logstore.filters import (
     inside_json,
     is_exact,
     levels_are_rare,
+    status_is_rare,
     upper,
 )
 
@@ -40,18 +41,21 @@ def indexed(query: LogQuery) -> list[Condition]:
         found.append({"rare_level": {"$in": _texts(upper(query.levels))}})
     if actions_are_rare(query):
         found.append({"rare_action": {"$in": _texts(query.actions)}})
+    if status_is_rare(query):
+        found.append({"rare_status": {"$eq": query.status_min}})
     return found
 
 
 def scanned(query: LogQuery) -> list[Condition]:
     """Return the conditions for which records have to be looked at, one after the other."""
+    low, high = (None, None) if status_is_rare(query) else (query.status_min, query.status_max)
     found: list[Condition] = [
         compare(value)
         for value, compare in (
             (query.account, lambda value: {"account": {"$eq": _text(value)}}),
             (query.route, lambda value: {"route": {"$eq": _text(value)}}),
-            (query.status_min, lambda value: {"status": {"$gte": in_32_bits(value)}}),
-            (query.status_max, lambda value: {"status": {"$lte": in_32_bits(value)}}),
+            (low, lambda value: {"status": {"$gte": in_32_bits(value)}}),
+            (high, lambda value: {"status": {"$lte": in_32_bits(value)}}),
             (query.min_duration_ms, lambda value: {"duration_ms": {"$gte": float(value)}}),
             (query.max_duration_ms, lambda value: {"duration_ms": {"$lte": float(value)}}),
         )

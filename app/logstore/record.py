@@ -130,14 +130,15 @@ def _fill(record: dict[str, Any], raw: Mapping[str, Any], details: dict[str, Any
         elif limit > 0:
             record[name] = _text(value, name, limit, details)
         elif bound := INTEGERS.get(name):
-            record[name] = _integer(value, name, bound, details)
+            sound = type(value) is int and -bound <= value < bound
+            record[name] = value if sound else _integer(value, name, bound, details)
         elif name in FLOATS:
             record[name] = _number(value, name, details)
         elif name not in _OTHERS:
             _put(details, clean_text(describe(name))[:200], value)
 
 
-def encoded(record: LogRecord) -> LogRecord:
+def encoded(record: Mapping[str, Any]) -> LogRecord:
     """Return a record that a store refused in a form that none refuses, with the same id."""
     content = json.dumps(record, default=describe).encode("utf-8", "replace")
     shell = {

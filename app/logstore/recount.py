@@ -6,7 +6,7 @@ from functools import lru_cache, partial
 from typing import Any, Protocol, TypeVar
 
 from app.logstore.contract import Recount
-from app.logstore.counts import DAY, END, MINUTE, STEPS, Key, tally
+from app.logstore.counts import ALL_STEPS, DAY, END, MINUTE, Key, tally
 from app.logstore.record import keep_class
 
 T = TypeVar("T")
@@ -60,14 +60,15 @@ def _floors(counts: Records, since: datetime | None) -> _Floors:
         keep = _keep(level, action)
         first_end[keep] = min(end, first_end.get(keep, END))
     asked = int(since.timestamp()) if since else 0
-    horizons = {step: _horizon(counts, step) for step in STEPS}
+    horizons = {step: _horizon(counts, step) for step in ALL_STEPS}
     floors = {}
     for keep, oldest in counts.oldest_records().items():
         # Something was counted before: its records are gone, and maybe some of the same step.
         purged = first_end.get(keep, END) <= oldest
-        for step in STEPS:
-            floor = oldest // step * step + (step if purged else 0)
-            floors[keep, step] = max(floor, -(-asked // step) * step, horizons[step])
+        for step in ALL_STEPS:
+            size = abs(step)
+            floor = oldest // size * size + (size if purged else 0)
+            floors[keep, step] = max(floor, -(-asked // size) * size, horizons[step])
     return floors
 
 
@@ -93,7 +94,7 @@ def _correct(counts: Records, day: int, floors: _Floors, check: bool) -> Recount
     wrong = {
         key: count
         for key, count in wanted.items()
-        if count and key.start >= floors.get((_keep(key.level, key.action), abs(key.step)), END)
+        if count and key.start >= floors.get((_keep(key.level, key.action), key.step), END)
     }
     if wrong and not check:
         counts.add(wrong)

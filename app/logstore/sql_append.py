@@ -73,7 +73,7 @@ class Appender:
                     break
                 elif not is_taken(error):
                     raise
-        return self._write_with_care(records, rows, checkpoint)
+        return self._write_with_care(rows, checkpoint)
 
     def _make_partitions(self, rows: _Rows) -> None:
         if self._on_postgresql:
@@ -86,14 +86,9 @@ class Appender:
             _finish(connection, checkpoint, len(rows), new)
         return [row["id"] for row in new]
 
-    def _write_with_care(
-        self, records: Sequence[LogRecord], rows: _Rows, checkpoint: Checkpoint
-    ) -> list[str]:
+    def _write_with_care(self, rows: _Rows, checkpoint: Checkpoint) -> list[str]:
         """Write the batch without what the store refuses, and that in a form it takes."""
-        shells = {
-            row["seq"]: to_row(encoded(record), row["source"], row["seq"])
-            for record, row in zip(records, rows, strict=True)
-        }
+        shells = {row["seq"]: to_row(encoded(row), row["source"], row["seq"]) for row in rows}
         self._make_partitions(list(shells.values()))
         new: list[dict[str, Any]] = []
         with self._engine.begin() as connection:

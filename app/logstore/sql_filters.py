@@ -18,6 +18,7 @@ from app.logstore.filters import (
     inside_json,
     is_exact,
     levels_are_rare,
+    status_is_rare,
     upper,
 )
 from app.models.log import Log
@@ -80,18 +81,21 @@ def indexed(query: LogQuery) -> list[ColumnElement[bool]]:
         found += [_in("level", upper(query.levels)), _text("level NOT IN ('DEBUG', 'INFO')")]
     if actions_are_rare(query):
         found += [_in("action", query.actions), _text("action <> 'request'")]
+    if status_is_rare(query):
+        found += [Log.status == query.status_min, _text("status IN (401, 403, 429)")]
     return found
 
 
 def scanned(query: LogQuery) -> list[ColumnElement[bool]]:
     """Return the conditions for which records have to be looked at, one after the other."""
+    low, high = (None, None) if status_is_rare(query) else (query.status_min, query.status_max)
     found = [
         compare(value)
         for value, compare in (
             (query.account, lambda value: Log.account == clean_text(value)),
             (query.route, lambda value: Log.route == clean_text(value)),
-            (query.status_min, lambda value: Log.status >= in_32_bits(value)),
-            (query.status_max, lambda value: Log.status <= in_32_bits(value)),
+            (low, lambda value: Log.status >= in_32_bits(value)),
+            (high, lambda value: Log.status <= in_32_bits(value)),
             (query.min_duration_ms, lambda value: Log.duration_ms >= value),
             (query.max_duration_ms, lambda value: Log.duration_ms <= value),
         )
@@ -109,7 +113,8 @@ def scanned(query: LogQuery) -> list[ColumnElement[bool]]:
 def _finds_fewer(query: LogQuery) -> bool:
     """Tell whether another index than the one of users has fewer records for the query."""
     known = query.request_id is not None or query.fingerprint is not None
-    return known or levels_are_rare(query) or actions_are_rare(query)
+    rare = levels_are_rare(query) or actions_are_rare(query) or status_is_rare(query)
+    return known or rare
 
 
 def _none_of(query: LogQuery) -> ColumnElement[bool]:

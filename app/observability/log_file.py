@@ -6,33 +6,29 @@ permission away from everybody, and a writer that finds its file sealed, or with
 writes its line again into the file that has the name now. Write and seal are one after the other
 for the kernel, which locks the file for each: a line before the seal is read, a line after it was
 written twice, and the store knows it by its id. A writer that is stopped or killed at any point
-holds nobody up and loses nothing that it has said was written. Rotation is one atomic rename under
-a lock.
+holds nobody up and loses nothing that it has said was written. Threads, signal handlers and forked
+children are writers like all others, so they need no lock either: who leaves a file takes it away
+from nobody, because a descriptor is closed when its last user is done. Rotation is one atomic
+rename under a lock.
 """
 
 import contextlib
 import fcntl
 import os
-import threading
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 
-from app.observability.log_spool import is_sealed, last_number
+from app.observability.log_spool import WRITABLE, is_sealed, last_number
 
 # For a file that is removed or sealed at each try, or a file system that counts no names.
 _ATTEMPTS = 3
 # How long a line may go to a file that somebody else has moved; the runner reads it there.
 _SECONDS_TO_A_LOOK = 1.0
-_open_files: "weakref.WeakSet[AppendOnlyFile]" = weakref.WeakSet()
 
 
 class _OpenFile:
-    """A descriptor that is closed once nobody uses it.
-
-    A signal handler that logs may leave the file in whose middle of a write it has come.
-    """
+    """A descriptor that is closed once nobody uses it."""
 
     __slots__ = ("fd", "identity")
 
@@ -69,48 +65,46 @@ class AppendOnlyFile:
         self._on_trouble = on_trouble
         self._file: _OpenFile | None = None
         self._look_at = 0.0
-        # A signal handler may log while the main thread is writing.
-        self._lock = threading.RLock()
         self._torn = False
-        _open_files.add(self)
 
     def write(self, line: bytes) -> None:
         """Append `line`, which ends with its only line feed."""
-        with self._lock:
-            for _ in range(_ATTEMPTS):
-                file = self._file
-                if file is None or monotonic() >= self._look_at:
-                    file = self._named()
-                if not self._append(file.fd, line) and not self._append(file.fd, line):
-                    raise OSError(f"{self.path}: only a part of the line could be written")
-                now = os.fstat(file.fd)
-                if not _is_left(now):
-                    if now.st_size >= self._max_bytes:
-                        self._make_room(file)
-                    return
-                self._leave()
-            if is_sealed(now):
-                raise OSError(f"{self.path} is sealed")
+        for _ in range(_ATTEMPTS):
+            file = self._file
+            if file is None or monotonic() >= self._look_at:
+                file = self._named()
+            if not self._append(file.fd, line) and not self._append(file.fd, line):
+                raise OSError(f"{self.path}: only a part of the line could be written")
+            now = os.fstat(file.fd)
+            if not _is_left(now):
+                if now.st_size >= self._max_bytes:
+                    self._make_room(file)
+                return
+            self._leave()
+        if is_sealed(now):
+            raise OSError(f"{self.path} is sealed")
 
     def close(self) -> None:
         """Close the file; the next write opens it again."""
-        with self._lock:
-            self._file = None
+        self._file = None
 
     def _append(self, fd: int, line: bytes) -> bool:
         # Behind a fragment of our own the line starts anew, so that the fragment hurts only
         # itself. A whole line is tried again: other writers may already stand in between.
         payload = b"\n" + line if self._torn else line
-        written = 0
         try:
             written = os.write(fd, payload)
-        finally:
-            self._torn = 0 < written < len(payload) or (self._torn and not written)
-            if written < len(payload):
-                # There may be room in another file that has the name now.
-                self._look_at = 0.0
+        except OSError:
+            # There may be room in another file that has the name now.
+            self._look_at = 0.0
+            raise
+        if written == len(payload):
+            self._torn = False
+            return True
+        self._look_at = 0.0
+        self._torn = written > 0 or self._torn
         # What lacks only its line feed is whole for every reader.
-        return written >= len(payload) - 1
+        return written == len(payload) - 1
 
     def _named(self) -> _OpenFile:
         """Return the file that `path` names now."""
@@ -184,22 +178,10 @@ class AppendOnlyFile:
             os.close(lock)
         self._on_rotate()
 
-    def forget_after_fork(self) -> None:
-        # The file may be shared: each write goes to its end, whoever has opened it.
-        self._lock = threading.RLock()
-
-
-def _forget_all_after_fork() -> None:
-    for file in list(_open_files):
-        file.forget_after_fork()
-
-
-os.register_at_fork(after_in_child=_forget_all_after_fork)
-
 
 def _is_left(now: os.stat_result) -> bool:
     """Tell whether nobody may look for a line here: removed, or read for the last time."""
-    return not now.st_nlink or is_sealed(now)
+    return not now.st_nlink or not now.st_mode & WRITABLE
 
 
 def _kept_number(lock: int) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 # As logrotate names what it renames or copies; compressed files are past reading.
 _COPY = re.compile(r"app\.log[.-]\d[\d-]*")
-_WRITE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 def rotated(path: Path) -> list[Path]:
@@ -41,7 +41,7 @@ def copies(log_dir: Path) -> list[Path]:
 def host_id(log_dir: Path) -> str:
     """Return the identity of this LOG_DIR, made at first use; container names change, it stays."""
     path = log_dir / ".host-id"
-    while not (known := _host_id(log_dir)):
+    while not (known := known_host_id(log_dir)):
         log_dir.mkdir(parents=True, exist_ok=True)
         # What a power failure left empty is nobody's identity.
         path.unlink(missing_ok=True)
@@ -60,15 +60,23 @@ def seal(segment: int) -> bool:
     elsewhere. So who reads or counts after this has all that was written here only.
     """
     mode = stat.S_IMODE(os.fstat(segment).st_mode)
-    if mode & _WRITE:
-        os.fchmod(segment, mode & ~_WRITE)
+    if mode & WRITABLE:
+        os.fchmod(segment, mode & ~WRITABLE)
     # There are file systems that only say that they did it.
     return is_sealed(os.fstat(segment))
 
 
 def is_sealed(found: os.stat_result) -> bool:
     """Tell whether a segment is read, or was dropped, as it is."""
-    return not found.st_mode & _WRITE
+    return not found.st_mode & WRITABLE
+
+
+def known_host_id(log_dir: Path) -> str | None:
+    """Return the identity of this LOG_DIR, None before its first use."""
+    try:
+        return str(uuid.UUID((log_dir / ".host-id").read_text().strip()))
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def mark_shipped(log_dir: Path, number: int, host: str) -> None:
@@ -84,7 +92,7 @@ def shipped_through(log_dir: Path) -> int:
         host, number = (log_dir / ".shipped").read_text().split()
         # In a folder that was removed and made anew the numbers begin anew: the note of a runner
         # that has not seen that yet says nothing about it.
-        return int(number) if host == _host_id(log_dir) else 0
+        return int(number) if host == known_host_id(log_dir) else 0
     except (OSError, ValueError):
         return 0
 
@@ -162,13 +170,6 @@ def _read_dropped(log_dir: Path) -> tuple[int, int]:
 def _parse_dropped(text: str) -> tuple[int, int]:
     number, _, lines = text.partition(" ")
     return (int(number), int(lines)) if number.isdigit() and lines.isdigit() else (0, 0)
-
-
-def _host_id(log_dir: Path) -> str | None:
-    try:
-        return str(uuid.UUID((log_dir / ".host-id").read_text().strip()))
-    except (FileNotFoundError, ValueError):
-        return None
 
 
 def _files(path: Path) -> list[Path]:

@@ -36,7 +36,10 @@ def get_request_id() -> str | None:
 def _begin() -> None:
     asked: Request = request._get_current_object()  # type: ignore[attr-defined]
     use_request_secrets(RequestSecrets(asked))
-    fields: dict[str, Any] = {"request_id": accept_or_make(asked.environ.get(_IN_ENVIRON))}
+    fields: dict[str, Any] = {
+        "request_id": accept_or_make(asked.environ.get(_IN_ENVIRON)),
+        "remote_addr": asked.remote_addr,
+    }
     if asked.url_rule is not None:
         fields["route"] = asked.url_rule.rule
     if asked.endpoint != "static" and (claim := session.get("_user_id")):

@@ -61,16 +61,26 @@ _RULES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     # PostgreSQL's DETAIL repeats the row's values.
     (("detail:",), re.compile(r"^detail:\s{0,8}(?P<secret>[^\r\n]++)", re.MULTILINE)),
 )  # fmt: skip
-_WORDS = tuple(word for words, _ in _RULES for word in words)
+# Each text that a pattern matches has one of them.
+_MARKS = (
+    "=", ":", "%3d", "',", '",', "--", "</", "bearer", "basic",
+    "akia", "ghp_", "gho_", "ghs_", "github_pat_", "xox", "eyj",
+)  # fmt: skip
 
 
-def may_match(text: str) -> bool:
-    """Tell, fast, whether a text may hold what looks like a secret or names one; most do not."""
+def matches(text: str) -> bool:
+    """Tell, fast, whether a text holds what looks like a secret; most do not."""
     lowered = text.lower()
-    for word in _WORDS:
-        if word in lowered:
-            return True
-    return "İ" in text  # See below.
+    for mark in _MARKS:
+        if mark in lowered:
+            break
+    else:
+        return "İ" in text  # See below.
+    return "İ" in text or any(
+        pattern.search(lowered)
+        for words, pattern in _RULES
+        if any(word in lowered for word in words)
+    )
 
 
 def mask_patterns(text: str, mask: str) -> str:

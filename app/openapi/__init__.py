@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, jsonify
 
-from app.openapi import items, logs
+from app.openapi import errors, items, logs
 from app.openapi.parts import PARTS, answers, described
 
 bp = Blueprint("openapi", __name__)
@@ -17,6 +17,7 @@ bp = Blueprint("openapi", __name__)
 PATHS: dict[str, dict[str, Any]] = {
     **items.PATHS,
     **logs.PATHS,
+    **errors.PATHS,
     "/api/openapi.json": {
         "get": {
             "operationId": "getDescription",
@@ -27,6 +28,7 @@ PATHS: dict[str, dict[str, Any]] = {
         }
     },
 }
+SCHEMAS = {**PARTS["schemas"], **items.SCHEMAS, **logs.SCHEMAS, **errors.SCHEMAS}
 _CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
@@ -57,7 +59,7 @@ def describe(app: Flask) -> dict[str, Any]:
             ),
         },
         "paths": {path: told for path, told in PATHS.items() if path in there},
-        "components": {**PARTS, "schemas": {**PARTS["schemas"], **items.SCHEMAS, **logs.SCHEMAS}},
+        "components": {**PARTS, "schemas": SCHEMAS},
     }
 
 

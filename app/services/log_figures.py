@@ -1,6 +1,6 @@
 """Figures of the log for charts: rates, latency and what each process used; known from counts."""
 
-import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,15 +11,11 @@ from app.logstore.counts import step_for
 
 # Pages and commands take the figures' types from here: they know no store.
 __all__ = [
-    "Histogram", "Point", "Recount", "Summary", "busy_routes", "error_rate", "histogram",
-    "latency", "recount", "samples",
+    "Histogram", "Point", "Recount", "Summary", "buckets", "busy_routes", "error_rate",
+    "histogram", "latency", "recount",
 ]  # fmt: skip
 
-Record = dict[str, Any]
 _REQUESTS = ("request",)
-# A process writes one each minute; after two without any it is gone.
-_SAMPLE_AGE = timedelta(minutes=2)
-_SAMPLES = 100
 
 
 def error_rate(hours: float = 1) -> float | None:
@@ -56,25 +52,14 @@ def histogram(query: LogQuery, by: str | None = None, step: int | None = None) -
     )
 
 
-def samples(hours: float = 1) -> list[tuple[datetime, list[Record]]]:
-    """Return points of time, oldest first, each with every process's newest sample before it.
+def buckets(
+    query: LogQuery, fields: Sequence[str] = (), step: int | None = None
+) -> Mapping[tuple[Any, ...], Mapping[int, int]]:
+    """Return how many records are in each bucket, by fields, for many figures at once.
 
-    A sample older than a step, or than two minutes, is no news; `details` has its figures. There
-    are at most 100 points, and at most as many samples to a point.
+    `contract.LogStore.buckets` says what the fields are, `counts.percentiles` what buckets tell.
     """
-    now = datetime.now(UTC)
-    window = timedelta(hours=hours)
-    step = timedelta(seconds=step_for(window))
-    points = [now - step * back for back in range(math.ceil(window / step))]
-    return [(at, _newest_samples(at, step)) for at in reversed(points)]
-
-
-def _newest_samples(at: datetime, step: timedelta) -> list[Record]:
-    query = LogQuery(actions=("sample",), since=at - max(step, _SAMPLE_AGE), until=at)
-    newest: dict[tuple[Any, Any], Record] = {}
-    for one in current_store().page(query, None, _SAMPLES).records:
-        newest.setdefault((one["host"], one["pid"]), one)
-    return list(newest.values())
+    return current_store().buckets(query, fields, step)
 
 
 def recount(since: datetime | None = None, *, check: bool = False) -> Recount:

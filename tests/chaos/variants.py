@@ -141,8 +141,8 @@ def _raising_handler() -> None:
 
 def _wall_clock() -> None:
     def new_id() -> str:
-        low = int.from_bytes(os.urandom(9), "big") | 1
-        return ids._format(ids.time.time_ns() // 1_000_000, low)
+        ms, low = ids.time.time_ns() // 1_000_000, os.urandom(10).hex()
+        return f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7{low[:3]}-8{low[3:6]}-{low[6:18]}"
 
     from app.observability import log_formatters
 

@@ -3,8 +3,8 @@ import os
 import resource
 import shutil
 import signal
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -252,26 +252,12 @@ def test_a_forked_child_shares_the_file_and_moves_on_by_itself(path: Path) -> No
     assert path.read_bytes() == b"moved on\nparent\n"
 
 
-def test_a_fork_while_another_thread_writes_does_not_hang(path: Path) -> None:
-    file = AppendOnlyFile(path, 10_000)
-    taken, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with file._lock:
-            taken.set()
-            done.wait(10)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    taken.wait(10)
-
-    def work() -> None:
-        signal.alarm(5)
-        file.write(b"child\n")
-
-    assert in_child(work) == 0
-    done.set()
-    thread.join()
+def test_threads_that_share_a_file_lose_and_double_nothing_over_its_rotations(path: Path) -> None:
+    file = AppendOnlyFile(path, 1_000)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: file.write(b"%098d\n" % number), range(400)))
+    assert sorted(int(line) for line in lines_of(path)) == list(range(400))
+    assert len(rotated(path)) > 10
 
 
 def test_a_visitor_neither_creates_nor_rotates(path: Path) -> None:

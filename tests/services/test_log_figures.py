@@ -11,7 +11,6 @@ from app.services.log_figures import (
     histogram,
     latency,
     recount,
-    samples,
 )
 from app.services.log_service import LogQuery
 from tests.logstore.stores import put, sample
@@ -26,10 +25,6 @@ def store(make_app: Callable[..., Flask], store_url: str) -> Iterator[Any]:
     app = make_app(LOG_STORE_URL=store_url)
     with app.app_context():
         yield app.extensions["log_store"]
-
-
-def texts(records: list[dict[str, Any]]) -> list[str]:
-    return [one["message"] for one in records]
 
 
 def test_requests_are_summed_up_as_rate_of_errors_latency_and_routes(store: Any) -> None:
@@ -60,20 +55,3 @@ def test_any_query_has_a_chart_whose_steps_suit_its_time(store: Any) -> None:
     mine = histogram(LogQuery(since=ago(hours=1), user_id="7"), step=600)
     assert sum(one.count for one in mine.points) == 1
     assert len(mine.points) in {6, 7}
-
-
-def test_a_point_in_time_has_the_newest_sample_of_each_process_before_it(store: Any) -> None:
-    put(
-        store,
-        *(sample(ago(minutes=back, seconds=5), action="sample", host="h", pid=pid,
-                 message=f"{pid}/{back}")
-          for pid, back in ((1, 30), (1, 2), (1, 1), (1, 0), (2, 1), (3, 50))),
-    )  # fmt: skip
-    points = samples(hours=1)
-    assert len(points) == 60
-    assert points[-1][0] - points[0][0] == timedelta(minutes=59)
-    assert sorted(texts(points[-1][1])) == ["1/0", "2/1"]
-    assert texts(points[-4][1]) == []
-    assert texts(points[-31][1]) == ["1/30"]
-    # Over a week a step is long, and a process seen in it counts.
-    assert sorted(texts(samples(hours=168)[-1][1])) == ["1/0", "2/1", "3/50"]

@@ -9,7 +9,7 @@ from flask_login import current_user
 
 from app.blueprints.admin import filters, tracebacks
 from app.blueprints.admin.blueprint import bp, viewed
-from app.blueprints.admin.moments import ago
+from app.blueprints.admin.words import ago, search
 from app.services import error_groups
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{1,64}")
@@ -52,6 +52,7 @@ def error(fingerprint: str) -> ResponseReturnValue:
         blocks=tracebacks.blocks,
         bars=bars,
         ago=ago,
+        search=search,
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Response, abort, current_app, jsonify, redirect, render_template, request, url_for
+from flask import Response, abort, current_app, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 
 from app.blueprints.admin import chart
@@ -18,13 +18,6 @@ from app.services.log_language import Search
 
 PAGE_SIZE = 50
 _ASIDE_MOST = 30
-
-
-@bp.get("")
-@bp.get("/")
-def index() -> ResponseReturnValue:
-    """Lead to the log."""
-    return redirect(url_for("admin.logs"))
 
 
 @bp.get("/logs")

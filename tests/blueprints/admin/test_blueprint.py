@@ -17,7 +17,7 @@ from tests.log_records import made, put
 RECORD = "/admin/logs/01a20b42-a266-73ca-8b13-819a6958b192"
 ADDRESSES = [
     "/admin", "/admin/logs", RECORD, "/admin/requests", "/admin/requests/x", "/admin/errors",
-    "/admin/errors/f",
+    "/admin/errors/f", "/admin/security",
 ]  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def test_without_a_scheduler_the_page_still_answers(app: Flask, as_admin: FlaskC
 
 @pytest.mark.parametrize(
     "address",
-    ["/admin/logs", RECORD, "/admin/requests/r-1", "/admin/errors/f"],
+    ["/admin/logs", RECORD, "/admin/requests/r-1", "/admin/errors/f", "/admin/security"],
 )
 def test_a_store_that_does_not_answer_is_a_503_that_says_what_to_do(
     app: Flask, as_admin: FlaskClient, address: str

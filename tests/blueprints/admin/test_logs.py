@@ -12,10 +12,6 @@ from tests.log_records import failed_request, made, put
 SCRIPT = "<script>alert(1)</script>"
 
 
-def test_admin_leads_to_the_log(as_admin: FlaskClient) -> None:
-    assert urlsplit(as_admin.get("/admin").location).path == "/admin/logs"
-
-
 def test_records_come_newest_first_in_pages_that_lose_none(
     app: Flask, as_admin: FlaskClient
 ) -> None:

@@ -1,8 +1,9 @@
-"""How long ago something was, in words."""
+"""What pages say in words: how long ago something was, and what to search the log for."""
 
 from datetime import datetime
 
 from app.models.types import utc_now
+from app.services.log_language import Term
 
 _UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"))
 
@@ -15,3 +16,8 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
             number = seconds // size
             return f"{number} {unit}{'' if number == 1 else 's'} ago"
     return "just now"
+
+
+def search(**terms: object) -> str:
+    """Return a search of the log for records that have all these values."""
+    return " ".join(str(Term(key, str(value))) for key, value in terms.items())

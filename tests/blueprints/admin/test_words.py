@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.blueprints.admin.moments import ago
+from app.blueprints.admin.words import ago, search
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -19,3 +19,8 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 )
 def test_how_long_ago_is_said_in_the_largest_unit(back: timedelta, said: str) -> None:
     assert ago(NOW - back, NOW) == said
+
+
+def test_a_search_holds_any_value_together() -> None:
+    assert search(action="login_failed", account="a+b@c.d") == "action:login_failed account:a+b@c.d"
+    assert search(route='/a "b" \\') == 'route:"/a \\"b\\" \\\\"'

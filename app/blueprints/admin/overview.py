@@ -1,0 +1,131 @@
+"""The overview: what a person asks first. Is something wrong, since when, and where."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from app.blueprints.admin.blueprint import bp, viewed
+from app.blueprints.admin.present import duration
+from app.blueprints.admin.sparkline import Sparkline, sparkline
+from app.models.types import utc_now
+from app.services import log_overview
+from app.services.log_overview import Figure, Window
+
+DEFAULT = "24h"
+_WORDS = {
+    "1h": "hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days",
+}  # fmt: skip
+# Title, what the number is of, and the search for the records behind it.
+_TITLES = {
+    "request_rate": ("Requests", "in the last 5 minutes", "action:request"),
+    "response_time": ("Response time", "95 of 100 requests were faster",
+                      "action:request duration:>{over}"),
+    "error_rate": ("Error rate", "of requests failed", "status:5xx"),
+    "query_time": ("Query time", "in the database, 95 of 100 requests", "action:slow_query"),
+    "connection_pool": ("Connection pool", "in use, of the fullest process", "action:sample"),
+    "disk_free": ("Free disk", "of the fullest disk", "action:sample"),
+    "memory": ("Memory", "of the largest process", "action:sample"),
+    "cpu": ("CPU", "of a core, of the busiest process", "action:sample"),
+    "failed_logins": ("Failed log-ins", "in the last hour", "action:login_failed"),
+    "email_failures": ("E-mail failures", "of mails in the last hour", "action:email_failed"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure as the page shows it; `said` is its chart in words."""
+
+    figure: Figure
+    title: str
+    note: str
+    number: str
+    unit: str
+    limit: str
+    said: str
+    href: str
+    chart: Sparkline
+
+
+@bp.get("")
+@bp.get("/")
+def index() -> ResponseReturnValue:
+    """Show how the application is and was in a window of time."""
+    asked = request.args.get("window", DEFAULT)
+    window = log_overview.WINDOWS.get(asked, log_overview.WINDOWS[DEFAULT])
+    now = utc_now()
+    found = log_overview.overview(window.name, now)
+    viewed("overview", window=window.name)
+    tiles = [tile(figure, window) for figure in found.figures]
+    return render_template(
+        "admin/overview.html",
+        found=found,
+        # What is over its threshold comes first; the sort keeps the order of the rest.
+        tiles=sorted(tiles, key=lambda one: not one.figure.over),
+        windows=_WORDS,
+        log=log_link,
+    )
+
+
+def log_link(query: str, window: str, **values: Any) -> str:
+    """Return the address of the log page with a search; a value with spaces is quoted."""
+    quoted = {name: _quoted(str(value)) for name, value in values.items()}
+    return url_for("admin.logs", q=query.format(**quoted), range=window)
+
+
+def _quoted(value: str) -> str:
+    plain = value.replace('"', "")
+    return f'"{plain}"' if " " in plain else plain
+
+
+def tile(figure: Figure, window: Window) -> Tile:
+    """Return a figure as the page shows it."""
+    title, note, query = _TITLES[figure.name]
+    number, unit = amount(figure.value, figure.unit)
+    values = [value for _, value in figure.points]
+    limit = "" if figure.limit is None else " ".join(amount(figure.limit, figure.unit)).strip()
+    over = int(figure.value or 0) if figure.unit == "ms" else 0
+    return Tile(
+        figure=figure,
+        title=title,
+        note=note,
+        number=number,
+        unit=unit,
+        limit=limit,
+        said=in_words(figure, window, limit),
+        href=log_link(query, window.name, over=over),
+        chart=sparkline(values, figure.limit),
+    )
+
+
+def in_words(figure: Figure, window: Window, limit: str) -> str:
+    """Return what a chart shows, for those who do not see it."""
+    known = [(value, start) for start, value in figure.points if value is not None]
+    if not known:
+        return f"Nothing known in the last {_WORDS[window.name]}."
+    (lowest, _), (highest, when) = min(known), max(known)
+    ends = [" ".join(amount(value, figure.unit)).strip() for value in (lowest, highest)]
+    span = f"In the last {_WORDS[window.name]} from {ends[0]} to {ends[1]}"
+    said = f"{span}, the most at {when:%d %b %H:%M} UTC."
+    return f"{said} Threshold {limit}." if limit else said
+
+
+def amount(value: float | None, unit: str) -> tuple[str, str]:
+    """Return a number and its unit as a person would say them."""
+    if value is None:
+        return "-", ""
+    if unit == "ms":
+        number, _, spoken = duration(value).partition(" ")
+        return number, spoken
+    if unit == "percent":
+        return _number(value), "%"
+    if unit == "megabytes":
+        return _number(value), "MB"
+    return _number(value), {"per minute": "a minute", "per hour": "an hour"}[unit]
+
+
+def _number(value: float) -> str:
+    if value == int(value) or value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if value < 1 else f"{value:.1f}"

@@ -1,0 +1,201 @@
+"""What stands out in the log: the slowest routes, statements, probable N+1s, errors and users.
+
+Routes are known from counts. All else is told by the newest records of the window, at most
+LOOKED_AT of each kind, so that it costs the same however many there are.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.logstore.counts import percentiles
+from app.services import log_figures, log_service
+from app.services.log_service import LogQuery, Record
+
+LOOKED_AT = 200
+_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route with its requests; `error_percent` of them failed. None is any without a route."""
+
+    route: str | None
+    count: int
+    p95_ms: float | None
+    error_percent: float
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The shape of a slow statement, what its runs took, and the request of the last one."""
+
+    statement: str
+    count: int
+    total_ms: float
+    max_ms: float
+    request_id: str | None
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A probable N+1: a line that asked `most` times in a request, and the last such request."""
+
+    line: str
+    statement: str
+    most: int
+    requests: int
+    request_id: str | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error by its fingerprint; `record_id` is the last one."""
+
+    fingerprint: str
+    type: str
+    message: str
+    place: str | None
+    count: int
+    last_seen: str
+    record_id: str
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user with the number of requests, and how many of them failed."""
+
+    user_id: str | None
+    account: str | None
+    count: int
+    errors: int
+
+
+@dataclass(frozen=True)
+class Standouts:
+    """Everything that stands out; `requests` and the like say how many records were looked at."""
+
+    routes: list[Route]
+    statements: list[Statement]
+    repeats: list[Repeat]
+    failures: list[Failure]
+    people: list[Person]
+    looked_at: Mapping[str, int]
+
+
+def standouts(since: datetime, until: datetime) -> Standouts:
+    """Return what stands out between two moments; `since` is best the start of an hour."""
+    slow, errors, requests = (
+        _newest(LogQuery(actions=(action,), since=since))
+        for action in ("slow_query", "error", "request")
+    )
+    return Standouts(
+        routes=slowest_routes(since, until),
+        statements=slowest_statements(slow),
+        repeats=probable_n_plus_ones(requests),
+        failures=top_errors(errors),
+        people=busiest_users(requests),
+        looked_at={"slow_query": len(slow), "error": len(errors), "request": len(requests)},
+    )
+
+
+def slowest_routes(since: datetime, until: datetime) -> list[Route]:
+    """Return the routes by p95, the slowest first."""
+    query = LogQuery(actions=("request",), since=since, until=until)
+    merged: dict[str | None, Counter[int]] = defaultdict(Counter)
+    failed: Counter[str | None] = Counter()
+    for (route, status_class), buckets in log_figures.buckets(
+        query, ["route", "status_class"]
+    ).items():
+        merged[route].update(buckets)
+        failed[route] += sum(buckets.values()) if status_class == 5 else 0
+    found = [
+        Route(route, total, percentiles(buckets, [0.95])[0.95], 100 * failed[route] / total)
+        for route, buckets in merged.items()
+        if (total := buckets.total())
+    ]
+    return sorted(found, key=lambda one: -(one.p95_ms or 0))[:_SHOWN]
+
+
+def slowest_statements(records: Iterable[Record]) -> list[Statement]:
+    """Sum slow statements up by their shape, those that cost most first; records newest first."""
+    by_shape: dict[str, list[Record]] = defaultdict(list)
+    for one in records:
+        if one["statement"]:
+            by_shape[one["statement"]].append(one)
+    found = []
+    for statement, runs in by_shape.items():
+        took = [one["duration_ms"] or 0.0 for one in runs]
+        found.append(
+            Statement(statement, len(runs), sum(took), max(took), _first(runs, "request_id"))
+        )
+    return sorted(found, key=lambda one: -one.total_ms)[:_SHOWN]
+
+
+def probable_n_plus_ones(records: Iterable[Record]) -> list[Repeat]:
+    """Sum repeated statements up by the line that asks, the most repeated first."""
+    by_line: dict[tuple[str, str], list[tuple[int, Record]]] = defaultdict(list)
+    for one in records:
+        for told in _told_repeats(one):
+            by_line[str(told.get("line")), str(told.get("statement"))].append((told["count"], one))
+    found = [
+        Repeat(line, statement, max(count for count, _ in times), len(times),
+               times[0][1]["request_id"])
+        for (line, statement), times in by_line.items()
+    ]  # fmt: skip
+    return sorted(found, key=lambda one: -one.most * one.requests)[:_SHOWN]
+
+
+def _told_repeats(record: Record) -> list[dict[str, Any]]:
+    told = record["details"].get("n_plus_one")
+    repeats = told if isinstance(told, list) else []
+    return [one for one in repeats if isinstance(one, dict) and type(one.get("count")) is int]
+
+
+def top_errors(records: Iterable[Record]) -> list[Failure]:
+    """Count errors by fingerprint, most frequent first; records newest first."""
+    by_print: dict[str, list[Record]] = defaultdict(list)
+    for one in records:
+        if fingerprint := (one["exception"] or {}).get("fingerprint"):
+            by_print[fingerprint].append(one)
+    found = [
+        Failure(
+            fingerprint,
+            type=times[0]["exception"]["type"] or times[0]["message"],
+            message=times[0]["exception"]["message"] or "",
+            place=times[0]["details"].get("place"),
+            count=len(times),
+            last_seen=times[0]["timestamp"],
+            record_id=times[0]["id"],
+        )
+        for fingerprint, times in by_print.items()
+    ]
+    return sorted(found, key=lambda one: -one.count)[:_SHOWN]
+
+
+def busiest_users(records: Iterable[Record]) -> list[Person]:
+    """Count requests by user, most first; those of nobody logged in are left out."""
+    by_user: dict[str, list[Record]] = defaultdict(list)
+    for one in records:
+        if who := one["user_id"] or one["account"]:
+            by_user[who].append(one)
+    found = [
+        Person(
+            user_id=_first(did, "user_id"),
+            account=_first(did, "account"),
+            count=len(did),
+            errors=sum((one["status"] or 0) >= 500 for one in did),
+        )
+        for did in by_user.values()
+    ]
+    return sorted(found, key=lambda one: -one.count)[:_SHOWN]
+
+
+def _newest(query: LogQuery) -> list[Record]:
+    return log_service.search(query, limit=LOOKED_AT).records
+
+
+def _first(records: Sequence[Record], name: str) -> Any:
+    return next((one[name] for one in records if one[name]), None)
