@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pymongo.errors import PyMongoError
-from pymongo.uri_parser import parse_uri
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -231,13 +229,24 @@ def _from_root(url: str) -> str:
 def _check_url(name: str, url: str, accepts: str) -> None:
     try:
         if is_mongodb(url):
-            scheme, rest = url.split(":", 1)
-            # What DNS has to complete is not looked up here: that may take its time.
-            parse_uri(url if scheme == "mongodb" else f"mongodb:{rest.partition('?')[0]}")
+            _check_mongodb_url(url)
         else:
             make_url(url)
-    except (ArgumentError, ValueError, PyMongoError):
+    except (ArgumentError, ValueError):
         raise ConfigError(f"{name}: the given value is not {accepts}.") from None
+
+
+def _check_mongodb_url(url: str) -> None:
+    # The driver takes memory, which nobody needs who keeps the log elsewhere.
+    from pymongo.errors import PyMongoError
+    from pymongo.uri_parser import parse_uri
+
+    scheme, rest = url.split(":", 1)
+    try:
+        # What DNS has to complete is not looked up here: that may take its time.
+        parse_uri(url if scheme == "mongodb" else f"mongodb:{rest.partition('?')[0]}")
+    except PyMongoError as error:
+        raise ValueError(str(error)) from error
 
 
 def is_mongodb(url: str) -> bool:

@@ -10,12 +10,15 @@ from flask import Flask
 
 from app import (
     alerting,
+    api_tokens,
     assets,
     cli,
     error_pages,
     logstore,
+    openapi,
     scheduler,
     security_headers,
+    sessions,
     trusted_proxies,
 )
 from app.blueprints import admin, auth, demo, health, items
@@ -54,13 +57,15 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     sentry.init_app(app)
     init_database(app)
     trusted_proxies.init_app(app)
+    sessions.init_app(app)
     request_id.init_app(app)
     access_log.init_app(app)
     events.init_app(app)
     metrics.init_app(app)
     query_timer.init_app(app)
-    csrf.init_app(app)
     rate_limits.init_app(app)
+    api_tokens.init_app(app)
+    csrf.init_app(app)
     assets.init_app(app)
     security_headers.init_app(app)
     error_pages.init_app(app)
@@ -73,6 +78,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     metrics_page.init_app(app)
     sampler.init_app(app)
     demo.init_app(app)
+    openapi.init_app(app)
     logstore.init_app(app)
     alerting.init_app(app)
     cli.init_app(app)

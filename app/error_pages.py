@@ -63,7 +63,9 @@ def answer(problem: Problem) -> Response:
 
 
 def _refused(error: ServiceError) -> Response:
-    return answer(Problem(error.status, error.title, error.message, error.errors))
+    response = answer(Problem(error.status, error.title, error.message, error.errors))
+    response.headers.update(error.headers)
+    return response
 
 
 def _csrf(_error: CSRFError) -> Response:
@@ -127,6 +129,8 @@ def _as_json(problem: Problem) -> Response:
         body["errors"] = problem.errors
     response = make_response(current_app.json.dumps(body))
     response.content_type = PROBLEM_JSON
+    if problem.status == 401 and request.path.startswith("/api/"):
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 

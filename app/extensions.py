@@ -1,17 +1,13 @@
-"""The extensions, made once and bound to each app in the factory; imports nothing of the app."""
+"""The extensions, made once and bound to each app in the factory; imports no package of the app."""
 
-import contextlib
 import sqlite3
 from typing import Any
 
-import psycopg
-from flask import Flask
+from flask import Flask, current_app, g, request
 from flask_login import LoginManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
-from psycopg.abc import RV, PQGen
-from psycopg.pq import TransactionStatus
 from sqlalchemy import MetaData, event
 from sqlalchemy.orm import DeclarativeBase
 
@@ -29,31 +25,19 @@ class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
 
 
-class ImpatientConnection(psycopg.Connection):
-    """A connection to PostgreSQL that gives up when an answer takes longer than `patience`.
+class SessionCSRFProtect(CSRFProtect):  # type: ignore[misc]
+    """Ask for a CSRF token wherever a session may act, which is not where an API token did."""
 
-    No other timeout helps against a server that is stopped while its kernel still answers.
-    """
-
-    # Seconds; None waits for ever.
-    patience: float | None = 60
-
-    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        try:
-            return super().wait(gen, interval, self.patience if timeout is None else timeout)
-        except psycopg.OperationalError:
-            if timeout is None and self.info.transaction_status == TransactionStatus.ACTIVE:
-                # It still works on it: ask it to stop, if it hears, and never use this one again.
-                with contextlib.suppress(psycopg.Error):
-                    self.cancel_safe(timeout=2)
-                self.close()
-            raise
+    def protect(self, apply_exemptions: bool = False) -> None:
+        # First whether the request can change anything, and only then for exempted views.
+        if request.method in current_app.config["WTF_CSRF_METHODS"] and "api_token" not in g:
+            super().protect(apply_exemptions)
 
 
 db = SQLAlchemy(model_class=Base)
 migrate = Migrate()
 login_manager = LoginManager()
-csrf = CSRFProtect()
+csrf = SessionCSRFProtect()
 
 
 def init_database(app: Flask) -> None:
@@ -70,7 +54,10 @@ def init_database(app: Flask) -> None:
 
 def _connect_to_postgresql(
     _dialect: Any, _record: Any, args: list[Any], options: dict[str, Any]
-) -> "psycopg.Connection[Any]":
+) -> Any:
+    # The driver takes memory, which nobody needs who keeps his data elsewhere.
+    from app.postgresql import ImpatientConnection
+
     return ImpatientConnection.connect(*args, **options)
 
 

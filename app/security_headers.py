@@ -1,6 +1,10 @@
 """Headers that tell browsers what our pages may do, and who may keep them."""
 
-from flask import Flask, Response, current_app, request, session
+from collections.abc import Iterable
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from flask import Flask, Response, g, session
 
 _POLICY = "; ".join(
     (
@@ -24,20 +28,39 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _BY_LOWERED = {name.lower(): (name, value) for name, value in HEADERS.items()}
+_STAY_ON_HTTPS = ("Strict-Transport-Security", "max-age=31536000")
 
 
 def init_app(app: Flask) -> None:
     """Add the headers to every response; a view that sets one itself keeps its own."""
-    app.after_request(_add)
+    app.after_request(_say_who_may_keep)
+    production = app.config["APP_ENV"] == "production"
+    # Where they leave for the server, as a list: each in Flask's own object is checked twice.
+    app.wsgi_app = _adding(app.wsgi_app, production)  # type: ignore[assignment,method-assign]
 
 
-def _add(response: Response) -> Response:
-    there = {name.lower() for name, _ in response.headers}
-    response.headers.extend(
-        [header for lowered, header in _BY_LOWERED.items() if lowered not in there]
-    )
-    if request.is_secure and current_app.config["APP_ENV"] == "production":
-        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+def _adding(wsgi_app: WSGIApplication, production: bool) -> WSGIApplication:
+    over_http = tuple(_BY_LOWERED.items())
+    over_https = (*over_http, (_STAY_ON_HTTPS[0].lower(), _STAY_ON_HTTPS))
+
+    def adding(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            # Asked now: within, a trusted proxy's word has been taken for the scheme.
+            secure = environ["wsgi.url_scheme"] in {"https", "wss"}
+            there = {name.lower() for name, _ in headers}
+            headers += [
+                header
+                for lowered, header in (over_https if secure and production else over_http)
+                if lowered not in there
+            ]
+            return start_response(status, headers, *exc_info)
+
+        return wsgi_app(environ, start)
+
+    return adding
+
+
+def _say_who_may_keep(response: Response) -> Response:
     if "Cache-Control" not in response.headers and _is_content(response):
         response.headers["Cache-Control"] = _who_may_keep()
     return response
@@ -50,4 +73,4 @@ def _is_content(response: Response) -> bool:
 
 def _who_may_keep() -> str:
     """Return how a page may be cached: not at all when it was made for somebody signed in."""
-    return "no-store" if "_user_id" in session else "private, no-cache"
+    return "no-store" if "_user_id" in session or "api_token" in g else "private, no-cache"

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from bench.table import Row, shown
 
-PARTS = ("record", "contention", "request", "shipping", "memory", "sizes")
+PARTS = ("record", "contention", "request", "shipping", "memory", "sizes", "pages")
 
 
 def main() -> None:

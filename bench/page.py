@@ -46,7 +46,7 @@ def visits(app: Flask) -> Callable[[int], None]:
             ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101"),
             ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
             ("Accept-Language", "en-GB,en;q=0.5"),
-        ])
+        ], environ_overrides={"SERVER_SOFTWARE": "bench"})
         for number in range(1, ITEMS + 1)
     ]  # fmt: skip
 

@@ -89,9 +89,11 @@ def serve_a_request(folder: Path, max_bytes: int = MAX_BYTES, backup_count: int 
     from app.observability.log_formatters import JSONFormatter
     from app.observability.log_handlers import LogFilesHandler
     from app.observability.log_redaction import add_secret, use_request_secrets
+    from app.observability.logging_setup import find_out_less
     from app.observability.request_secrets import RequestSecrets
 
     logging.raiseExceptions = False
+    find_out_less()
     handler = LogFilesHandler(
         folder, JSONFormatter("1.0"), max_bytes=max_bytes, backup_count=backup_count
     )

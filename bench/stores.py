@@ -17,13 +17,13 @@ from app.extensions import _set_sqlite_pragmas, db
 from app.logstore.mongo_documents import CHECKPOINTS, COUNTS, LOGS, to_document
 from app.logstore.mongo_store import MongoStore
 from app.logstore.record import LogRecord
-from app.logstore.rows import COLUMNS, sqlite_values, to_row
+from app.logstore.rows import INSERTED, postgresql_values, sqlite_values, to_row
 from app.logstore.sql_store import SqlStore
 from app.models.outbox import OutboxRecord
 from tests.mongo_server import MongoServer, close_clients
 
 SOURCE = "0f0e0d0c-0000-4000-8000-000000000001"
-_NAMES = ", ".join(COLUMNS)
+_NAMES = ", ".join(INSERTED)
 
 
 class Store(Protocol):
@@ -65,7 +65,7 @@ class Sqlite:
         return [sqlite_values(to_row(one, SOURCE, seq)) for seq, one in enumerate(records)]
 
     def insert(self, rows: Sequence[Any]) -> None:
-        marks = ", ".join("?" * len(COLUMNS))
+        marks = ", ".join("?" * len(INSERTED))
         with self._engine.begin() as connection:
             connection.exec_driver_sql(f"INSERT INTO logs ({_NAMES}) VALUES ({marks})", list(rows))
 
@@ -98,13 +98,7 @@ class Postgresql:
         self.store = SqlStore(self._engine)
 
     def prepared(self, records: Sequence[LogRecord]) -> list[Any]:
-        rows = []
-        for seq, record in enumerate(records):
-            row = to_row(record, SOURCE, seq)
-            # COPY takes JSON as text.
-            row["details"] = sqlite_values(row)[COLUMNS.index("details")]
-            rows.append(tuple(row[name] for name in COLUMNS))
-        return rows
+        return [postgresql_values(to_row(one, SOURCE, seq)) for seq, one in enumerate(records)]
 
     def insert(self, rows: Sequence[Any]) -> None:
         with self._engine.begin() as connection:

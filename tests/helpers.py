@@ -68,6 +68,19 @@ def login(client: Any, account: Any) -> None:
     assert answer.status_code == 302, answer.get_data(as_text=True)
 
 
+def bearer_of(app: Any, email: str, role: str = "user") -> dict[str, str]:
+    """Make an account without a password that works, and return its API token as a header."""
+    from app import db
+    from app.models.user import User
+    from app.services.api_token_service import create_token
+
+    with app.app_context():
+        user = User(email=email, name="A", password_hash="x", role=role)
+        db.session.add(user)
+        db.session.commit()
+        return {"Authorization": f"Bearer {create_token(user, 'deploy')[1]}"}
+
+
 @dataclass(frozen=True)
 class Account:
     id: int
@@ -140,7 +153,7 @@ def run_flask(
 
 @contextlib.contextmanager
 def serving(
-    folder: Path, *, workers: int = 2, env: dict[str, str] | None = None
+    folder: Path, *, workers: int = 2, env: dict[str, str] | None = None, app: str = "wsgi:app"
 ) -> Iterator[Server]:
     """Migrate and run gunicorn with the project's own gunicorn.conf.py; stop it in the end."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -151,7 +164,7 @@ def serving(
     run_flask(settings, "db", "upgrade")
     with (folder / "gunicorn.out").open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
+            [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", app],
             cwd=ROOT, env=settings, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     url = f"http://127.0.0.1:{settings['PORT']}"

@@ -22,6 +22,8 @@ print({path: client.get(path).status_code for path in %r})
 PAGES = {
     "app/blueprints/items": ["/auth/login", "/health/live", "/admin/logs"],
     "app/blueprints/admin": ["/items", "/auth/login", "/health/live"],
+    "app/api_tokens.py": ["/items", "/auth/login", "/admin/logs"],
+    "app/openapi": ["/items", "/auth/login", "/admin/logs"],
     "app/blueprints/demo.py": ["/items", "/auth/login", "/admin/logs"],
     "app/blueprints/health.py": ["/items", "/auth/login", "/metrics"],
     "app/observability/metrics_page.py": ["/items", "/health", "/auth/login"],

@@ -1,13 +1,10 @@
-import os
-import signal
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 
-from app.extensions import NAMING, ImpatientConnection, csrf, db, login_manager, migrate
+from app.extensions import NAMING, csrf, db, login_manager, migrate
 
 
 def pragma(name: str, bind: str | None = None) -> Any:
@@ -48,38 +45,6 @@ def test_an_error_shows_the_statement_and_not_its_values(
             connection.execute(insert, {"value": "canary-value"})
     assert "canary-value" not in str(failure.value)
     assert failure.value.hide_parameters
-
-
-def test_a_server_that_stops_answering_is_given_up_and_the_next_request_is_served(
-    make_app: Callable[..., Flask], postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = make_app(DATABASE_URL=postgres_url)
-    with app.app_context():
-        one = db.text("SELECT pg_backend_pid()")
-        stopped = db.session.scalar(one)
-        monkeypatch.setattr(ImpatientConnection, "patience", 1)
-        os.kill(stopped, signal.SIGSTOP)
-        try:
-            with pytest.raises(OperationalError):
-                db.session.scalar(one)
-            db.session.rollback()
-            assert db.session.scalar(one) != stopped
-        finally:
-            os.kill(stopped, signal.SIGCONT)
-
-
-def test_an_error_of_the_server_costs_no_connection(
-    make_app: Callable[..., Flask], postgres_url: str
-) -> None:
-    app = make_app(DATABASE_URL=postgres_url)
-    with app.app_context(), db.engine.connect() as connection:
-        pid = connection.scalar(db.text("SELECT pg_backend_pid()"))
-        connection.execute(db.text("SET statement_timeout = 50"))
-        connection.commit()
-        with pytest.raises(OperationalError):
-            connection.execute(db.text("SELECT pg_sleep(30)"))
-        connection.rollback()
-        assert connection.scalar(db.text("SELECT pg_backend_pid()")) == pid
 
 
 def test_each_extension_knows_the_app(app: Flask) -> None:

@@ -1,7 +1,9 @@
 """Measure, compare with the rule, and tell somebody at most once an hour, whatever runs where."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask import current_app
 from sqlalchemy import Update, insert, select, update
@@ -12,11 +14,23 @@ from app.alerting.rules import ERROR_RATE, RULES, Rule
 from app.extensions import db
 from app.models.alert import FIRING, OK, AlertState
 from app.models.types import utc_now
-from app.services import log_service
+from app.services import alert_service, log_service
 
 REPEAT_AFTER = timedelta(hours=1)
 _CLOCKS_DIFFER = timedelta(minutes=5)
 _SHOWN = 5
+
+
+@dataclass(frozen=True)
+class RuleState:
+    """A rule, its limit, and what the last check of it said; None where none has been yet."""
+
+    rule: Rule
+    limit: float
+    state: str | None = None
+    value: float | None = None
+    changed_at: datetime | None = None
+    last_sent_at: datetime | None = None
 
 
 def check_error_rate() -> int:
@@ -47,18 +61,29 @@ def evaluate(rule: Rule, value: float, describe: Callable[[Rule, float, float], 
         subject = rule.headline.format(value=value, limit=limit)
         told = notifiers.send_alert(subject, describe(rule, value, limit), rule.severity)
         # With nobody to mail to, the event is all there is: once an hour is often enough.
-        told = told or bool(notifiers.missing_settings())
+        told = told or bool(alert_service.missing_settings())
     finally:
         if not told:
             _change_last_sent(rule, now, before)
 
 
+def rule_states() -> list[RuleState]:
+    """Return every rule with what the last check said of it."""
+    with db.engine.connect() as connection:
+        rows = {row.rule: row for row in connection.execute(select(AlertState.__table__))}
+    return [_state_of(rule, rows.get(rule.name)) for rule in RULES]
+
+
 def firing_rules() -> dict[str, bool]:
     """Return for each rule whether it fires now."""
-    with db.engine.connect() as connection:
-        rows = connection.execute(select(AlertState.rule, AlertState.state))
-        states = {row.rule: row.state for row in rows}
-    return {rule.name: states.get(rule.name) == FIRING for rule in RULES}
+    return {one.rule.name: one.state == FIRING for one in rule_states()}
+
+
+def _state_of(rule: Rule, row: Any) -> RuleState:
+    limit = current_app.config[rule.threshold]
+    if row is None:
+        return RuleState(rule, limit)
+    return RuleState(rule, limit, row.state, row.value, row.changed_at, row.last_sent_at)
 
 
 def _remember(rule: Rule, value: float, state: str) -> None:

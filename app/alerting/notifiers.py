@@ -8,7 +8,7 @@ from flask import current_app
 
 from app.observability.events import record_error, record_event
 from app.observability.log_redaction import redact_text
-from app.services import email_service
+from app.services import alert_service, email_service
 
 log = logging.getLogger(__name__)
 
@@ -61,15 +61,9 @@ def link(path: str) -> str:
     return str(current_app.config["PUBLIC_URL"]).rstrip("/") + path
 
 
-def missing_settings() -> list[str]:
-    """Return the settings without which no alert can reach anybody."""
-    needed = ("SMTP_HOST", "ALERT_RECIPIENTS")
-    return [name for name in needed if not current_app.config[name]]
-
-
 def say_if_nobody_is_told() -> None:
     """Warn in one line, at the start, that alerts are recorded and mailed to nobody."""
-    if missing := missing_settings():
+    if missing := alert_service.missing_settings():
         log.warning("alerts_are_not_mailed", extra={"not_set": ", ".join(missing)})
 
 
@@ -77,7 +71,7 @@ def _body(message: str, severity: str) -> str:
     config = current_app.config
     return _BODY.format(
         message=message.strip(),
-        errors=link("/admin/logs?level=ERROR&range=1h"),
+        errors=link("/admin/logs?q=level:%3E%3Derror&range=1h"),
         now=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
         host=socket.gethostname(),
         environment=config["APP_ENV"],

@@ -1,13 +1,13 @@
-"""The commands: `flask users`, `flask logs`, `flask demo` and `flask scheduler`."""
+"""The commands: `flask users`, `flask tokens`, `flask logs`, `flask demo`, `flask scheduler`."""
 
 from flask import Flask
 
-from app.cli import demo, log_archive, log_counts, log_export, logs, scheduler, users
+from app.cli import demo, log_archive, log_counts, log_export, logs, scheduler, tokens, users
 
 __all__ = ["init_app", "log_archive", "log_counts", "log_export", "register_commands"]
 
 # The log_… modules add their commands to the group of logs.
-GROUPS = (users.users, logs.logs, demo.demo, scheduler.scheduler)
+GROUPS = (users.users, tokens.tokens, logs.logs, demo.demo, scheduler.scheduler)
 
 
 def register_commands(app: Flask) -> None:

@@ -74,8 +74,9 @@ def _recorded(query: LogQuery, form: str) -> Iterator[Any]:
 def _filters(query: LogQuery) -> dict[str, str]:
     """Return what the record may say of a question: a text may be the secret looked for."""
     given = {name: value for name, value in asdict(query).items() if value}
-    if text := given.pop("text", None):
-        given["text_length"] = len(text)
+    given.pop("without", None)
+    if texts := given.pop("texts", None):
+        given["text_length"] = sum(map(len, texts))
     return {name: str(value) for name, value in given.items()}
 
 

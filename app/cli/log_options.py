@@ -7,11 +7,9 @@ from typing import Any, ClassVar, TypeVar
 
 import click
 
-from app.services.log_service import LogQuery
+from app.services.log_service import WITHOUT_SAMPLES, LogQuery
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-# One a minute from each process: left out unless asked for.
-QUIET_ACTIONS = ("sample",)
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SPAN = re.compile(r"(\d{1,6})([smhdw])")
@@ -132,12 +130,13 @@ def filter_options(command: Command) -> Command:
 
 def query_from(
     *, level: str | None, actions: tuple[str, ...], user: dict[str, Any] | None,
-    request_id: str | None, status: tuple[int, int] | None, **same: Any,
+    request_id: str | None, status: tuple[int, int] | None, text: str | None, **same: Any,
 ) -> LogQuery:  # fmt: skip
     """Return the question that the filter options ask."""
     lowest, highest = status or (None, None)
     return LogQuery(
         levels=levels_from(level), actions=actions, request_id=request_id,
+        texts=(text,) if text else (),
         status_min=lowest, status_max=highest,
-        without_actions=() if actions or request_id else QUIET_ACTIONS, **(user or {}), **same,
+        without=() if actions or request_id else WITHOUT_SAMPLES, **(user or {}), **same,
     )  # fmt: skip

@@ -12,7 +12,6 @@ from app.cli.log_asking import FilesCommand, explained, looking_back, takes_file
 from app.cli.log_format import bar, show, show_records, show_table, stamp
 from app.cli.log_options import (
     LEVELS,
-    QUIET_ACTIONS,
     User,
     action_option,
     filter_options,
@@ -25,7 +24,7 @@ from app.cli.log_options import (
     since_option,
 )
 from app.services import log_service
-from app.services.log_service import LogQuery
+from app.services.log_service import WITHOUT_SAMPLES, LogQuery
 
 POLL_SECONDS = 0.5
 _PAGE = 500
@@ -51,7 +50,7 @@ def tail(
         raise click.UsageError("--follow: files are read once; follow the store.")
     query = LogQuery(
         levels=levels_from(level), actions=actions, since=since,
-        without_actions=() if actions else QUIET_ACTIONS,
+        without=() if actions else WITHOUT_SAMPLES,
     )  # fmt: skip
     with explained():
         records, cursor = log_service.tail(query, None, limit)

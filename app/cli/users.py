@@ -25,7 +25,7 @@ users = AppGroup("users", help="Make accounts and administrators.")
 @click.option("--if-none", is_flag=True, help="Do nothing when there is an account already.")
 def create(email: str, admin: bool, name: str, password_stdin: bool, if_none: bool) -> None:
     """Make an account; a password that is not given is made up and shown once."""
-    with _explained():
+    with explained():
         if if_none and user_service.any_user():
             return
         password = _first_line() if password_stdin else secrets.token_urlsafe(15)
@@ -41,14 +41,14 @@ def create(email: str, admin: bool, name: str, password_stdin: bool, if_none: bo
 @click.argument("email")
 def promote(email: str) -> None:
     """Make an account an administrator."""
-    with _explained():
+    with explained():
         changed = user_service.promote(email)
     name = normal_email(email)
     click.echo(f"{name} is {'now' if changed else 'already'} an administrator.")
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
     """Turn what was refused into one clear line and exit code 1."""
     try:
         yield

@@ -10,7 +10,6 @@ from flask import Flask, current_app
 from app.extensions import db
 from app.logstore.contract import LogReader, LogStore
 from app.logstore.file_store import FileStore
-from app.logstore.mongo_store import MongoStore
 from app.logstore.sql_store import SqlStore
 
 _files: ContextVar[FileStore | None] = ContextVar("log_files", default=None)
@@ -18,10 +17,17 @@ _files: ContextVar[FileStore | None] = ContextVar("log_files", default=None)
 
 def init_app(app: Flask) -> None:
     """Give the app the log store that LOG_STORE_URL names; needs the database bound."""
-    url = app.config["LOG_STORE_URL"]
     with app.app_context():
-        store = MongoStore(url) if url.startswith("mongodb") else SqlStore(db.engines["logs"])
-        app.extensions["log_store"] = store
+        app.extensions["log_store"] = _store_at(app.config["LOG_STORE_URL"])
+
+
+def _store_at(url: str) -> LogStore:
+    if not url.startswith("mongodb"):
+        return SqlStore(db.engines["logs"])
+    # The driver takes memory, which nobody needs who keeps the log elsewhere.
+    from app.logstore.mongo_store import MongoStore
+
+    return MongoStore(url)
 
 
 def current_store() -> LogStore:

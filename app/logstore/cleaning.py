@@ -9,6 +9,7 @@ _MAX_NODES = 20_000
 _MAX_KEY = 200
 _MAX_TEXT = 1_048_576
 _BIG = 2**63
+_FEW = 50
 # PostgreSQL refuses NUL, every encoder a lone surrogate: both become the replacement character.
 _UNSTORABLE = {0: "\ufffd"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
@@ -32,7 +33,14 @@ def clean_text(text: str) -> str:
 
 def clean_value(value: Any) -> Any:
     """Return a value that is valid JSON everywhere: finite, 64 bits, of bounded depth and size."""
-    return _Cleaner().clean(value, 0)
+    return value.copy() if _is_flat(value) else _Cleaner().clean(value, 0)
+
+
+def _is_flat(value: Any) -> bool:
+    """Tell whether a value is a mapping of a few plain texts, as most are."""
+    if type(value) is not dict or len(value) > _FEW:
+        return False
+    return all(is_plain(item, _MAX_TEXT) and is_plain(key, _MAX_KEY) for key, item in value.items())
 
 
 def describe(value: Any) -> str:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from app.logstore.error_groups import ErrorGroups
 from app.logstore.record import LogRecord, keep_class, normalise
 from app.observability.ids import id_floor, id_time
 
 __all__ = [
-    "Checkpoint", "Group", "Histogram", "LogQuery", "LogReader", "LogRecord", "LogStore", "Page",
-    "Point", "Recount", "StoreUnavailable", "Stretch", "Summary", "keep_class", "normalise",
+    "Checkpoint", "ErrorGroups", "Group", "Histogram", "LogQuery", "LogReader", "LogRecord",
+    "LogStore", "Page", "Point", "Recount", "StoreUnavailable", "Stretch", "Summary", "keep_class",
+    "normalise",
 ]  # fmt: skip
 
 
@@ -20,14 +22,19 @@ class StoreUnavailable(Exception):
 
 @dataclass(frozen=True)
 class LogQuery:
-    """Select records; an empty field selects all. `since` is included, `until` is not."""
+    """Select records; an empty field selects all. `since` is included, `until` is not.
+
+    Every one of `texts` has to be found, and a record that one of `without` selects stays out.
+    `equal` has pairs of a field (`filters.PLAIN`) and a value; several values of a field are
+    alternatives.
+    """
 
     levels: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     user_id: str | None = None
     account: str | None = None
     request_id: str | None = None
-    text: str | None = None
+    texts: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
     route: str | None = None
@@ -35,7 +42,9 @@ class LogQuery:
     status_max: int | None = None
     fingerprint: str | None = None
     min_duration_ms: float | None = None
-    without_actions: tuple[str, ...] = ()
+    max_duration_ms: float | None = None
+    equal: tuple[tuple[str, str], ...] = ()
+    without: tuple["LogQuery", ...] = ()
 
     def id_bounds(self) -> tuple[str | None, str | None]:
         """Return the time range as identifiers, so that the primary key serves it."""
@@ -47,8 +56,8 @@ class LogQuery:
 class Checkpoint:
     """How far one host's segment is in the store.
 
-    `next_seq` is the number the host's next record gets; `sealed` says that no byte will
-    ever be added and all are read.
+    `next_seq` is the number the host's next record gets; `sealed` says that nothing new will
+    ever be added and all is read.
     """
 
     source: str
@@ -244,6 +253,14 @@ class LogStore(LogReader, Protocol):
         As exact as the query's time is in whole minutes; without fields always one. Counts
         outlive their records: minutes for days, then hours. Raises ValueError for what counts
         cannot answer.
+        """
+
+    def error_groups(self, query: LogQuery, step: int, limit: int = 100) -> ErrorGroups:
+        """Group records with an exception by fingerprint, over the query's time in steps.
+
+        The cost depends on the steps and the groups, not on the records. With a fingerprint in
+        the query also one that did not happen in that time. Raises ValueError as histogram does,
+        and for what counts cannot answer.
         """
 
     def buckets(

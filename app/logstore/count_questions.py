@@ -9,7 +9,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from app.logstore.contract import Histogram, LogQuery, Page, Point, Recount, Summary
+from app.logstore.contract import (
+    Histogram,
+    LogQuery,
+    Page,
+    Point,
+    Recount,
+    Summary,
+)
 from app.logstore.counts import (
     ALL_STEPS,
     DAY,
@@ -30,8 +37,10 @@ from app.logstore.counts import (
     status_class,
     tiles,
 )
+from app.logstore.error_groups import ErrorGroup, ErrorGroups, Occurrences, by_fingerprint
 from app.logstore.record import time_of
 from app.logstore.recount import Records, recount
+from app.observability.ids import id_floor
 
 T = TypeVar("T")
 _QUANTILES = (0.5, 0.95, 0.99)
@@ -48,6 +57,9 @@ class Counts(Records, Protocol):
 
         Without a step there is no start. `bucket` is a field, too.
         """
+
+    def first_days(self, fingerprints: Sequence[str]) -> Mapping[str, int]:
+        """Return the first day, in seconds, that has each of these fingerprints."""
 
     def oldest_starts(self, steps: Sequence[int]) -> Mapping[int, int | None]:
         """Return for each step what `oldest_start` does, in one question."""
@@ -120,11 +132,31 @@ class CountQuestions(ABC):
         ]
         return sorted(found, key=lambda one: (-one.count, str(one.values)))
 
+    @abstractmethod
+    def _occurrences(self, fingerprints: Sequence[str], floor: str) -> Mapping[str, Occurrences]:
+        """Return what there is of each fingerprint; users from the id `floor` on."""
+
+    def error_groups(self, query: LogQuery, step: int, limit: int = 100) -> ErrorGroups:
+        low, high, starts = self._points(query, step)
+        chosen = replace(_countable(query), failed=True)
+        rows = self._sums(chosen, low, high, ("fingerprint",), step, list)
+        counts = by_fingerprint(rows, starts, chosen.fingerprint)
+        names = list(counts)[:limit]
+        days = self.with_counts(lambda one: one.first_days(names))
+        found = self._occurrences(names, id_floor(query.since or moment_of(low)))
+        groups = [
+            ErrorGroup(name, counts[name], moment_of(days.get(name, 0)), *found[name])
+            for name in names if name in found
+        ]  # fmt: skip
+        groups.sort(key=lambda one: one.newest["id"], reverse=True)
+        moments = [moment_of(start) for start in starts]
+        return ErrorGroups(groups, moments, len(counts) - len(names))
+
     def buckets(
         self, query: LogQuery, fields: Sequence[str] = (), step: int | None = None
     ) -> dict[tuple[Any, ...], Counter[int]]:
         chosen = _countable(query)
-        if MEASURE in fields and (chosen.route is not None or "route" in fields):
+        if MEASURE in fields and not (chosen.any_route() and "route" not in fields):
             raise ValueError("What was measured is counted for all routes together only.")
         _checked([field for field in fields if field != MEASURE])
         low, high = bounds_of(query)
@@ -175,7 +207,7 @@ class CountQuestions(ABC):
         fold: Callable[[_Rows], T],
     ) -> T:
         """Return what `fold` makes of the rows, one by one: thousands at once cost a collection."""
-        whole = chosen.route is None and "route" not in fields
+        whole = chosen.any_route() and not {"route", "fingerprint"} & set(fields)
         signed = [one for one in ALL_STEPS if (one < 0) == whole]
         if MEASURE in fields:
             fields = ["route" if field == MEASURE else field for field in fields]
@@ -233,8 +265,8 @@ def _countable(query: LogQuery) -> Selection:
     chosen = selection_of(query)
     if chosen is None:
         raise ValueError(
-            "Records are counted by level, action, route and whole status classes (400 to 499) "
-            "only; this query asks for more."
+            "Records are counted by level, action, route, whole status classes (400 to 499) and "
+            "fingerprint only; this query asks for more."
         )
     return chosen
 

@@ -30,6 +30,7 @@ MEASURE = "measure"
 MAX_POINTS = 3000
 END = 2**48 // 1000 // DAY * DAY + DAY  # No id tells of a later time.
 _MILLISECOND = timedelta(milliseconds=1)
+_ANY_TIME = (None, None)
 
 ACCURACY = 0.049
 NO_DURATION = -1
@@ -53,6 +54,7 @@ class Key(NamedTuple):
     action: str
     route: str
     status_class: int
+    fingerprint: str
     bucket: int
 
 
@@ -70,10 +72,18 @@ class Selection:
 
     levels: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
-    without_actions: tuple[str, ...] = ()
     route: str | None = None
     class_min: int | None = None
     class_max: int | None = None
+    without: tuple["Selection", ...] = ()
+    # Of records with an exception only, and with this one.
+    failed: bool = False
+    fingerprint: str | None = None
+
+    def any_route(self) -> bool:
+        """Tell whether it selects the same of each route, and of each exception."""
+        here = self.route is None and not self.failed
+        return here and all(one.any_route() for one in self.without)
 
     def whole(self) -> "Selection":
         """Return what selects the same among the counts of all routes together."""
@@ -89,12 +99,15 @@ def tally(records: Iterable[Mapping[str, Any]]) -> Counter[Key]:
             second_of(record["id"]) // MINUTE * MINUTE, record["source"], record["level"],
             record["action"] or "",
         )  # fmt: skip
-        found = status_class(record["status"]), bucket(record["duration_ms"])
+        found = (
+            status_class(record["status"]), record.get("exception_fingerprint") or "",
+            bucket(record["duration_ms"]),
+        )  # fmt: skip
         minutes[*kind, record["route"] or "", *found] += 1
         for name, value in measures(record):
-            whole[*kind, name, 0, bucket(value)] += 1
-    for (start, source, level, action, _, *rest), count in minutes.items():
-        whole[start, source, level, action, "", *rest] += count
+            whole[*kind, name, 0, "", bucket(value)] += 1
+    for (start, source, level, action, _, status, _, number), count in minutes.items():
+        whole[start, source, level, action, "", status, "", number] += count
     counts: Counter[Key] = Counter()
     # Sorted here, while they are few: the stores add them in the order of the key.
     of_routes, of_all = sorted(minutes.items()), sorted(whole.items())
@@ -163,20 +176,28 @@ def step_for(window: timedelta) -> int:
 def selection_of(query: LogQuery) -> Selection | None:
     """Return what a query selects if counts can tell it; None if it asks for more than they have.
 
-    They know level, action, route, whole status classes (400 to 499) and time.
+    They know level, action, route, whole status classes (400 to 499), fingerprint and time.
     """
-    others = (query.user_id, query.account, query.request_id, query.text or None,
-              query.fingerprint, query.min_duration_ms)  # fmt: skip
+    others = (query.user_id, query.account, query.request_id, query.min_duration_ms,
+              query.max_duration_ms)  # fmt: skip
     low, high = query.status_min, query.status_max
-    if any(value is not None for value in others) or not _whole_classes(low, high):
+    if query.equal or any(query.texts) or any(value is not None for value in others):
+        return None
+    without = [selection_of(one) for one in query.without]
+    known = tuple(one for one in without if one is not None)
+    if len(known) < len(without) or any(one.id_bounds() != _ANY_TIME for one in query.without):
+        return None
+    if not _whole_classes(low, high):
         return None
     return Selection(
         levels=tuple(clean_text(level.upper()) for level in query.levels),
         actions=tuple(map(clean_text, query.actions)),
-        without_actions=tuple(map(clean_text, query.without_actions)),
         route=None if query.route is None else clean_text(query.route),
         class_min=low // 100 if low is not None else None if high is None else 1,
         class_max=None if high is None else high // 100,
+        without=known,
+        failed=bool(query.fingerprint),
+        fingerprint=clean_text(query.fingerprint) if query.fingerprint else None,
     )
 
 

@@ -1,21 +1,31 @@
 """What the filters of every store have in common: which values are rare, which texts are searched.
 
 No database compares letters beyond ASCII in any case as Python does: a store may find too much,
-and `matching.has_text` looks again.
+and `matching.holds` looks again. So what is to stay out is told to a store only if it is exact.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 import orjson
 
+from app.logstore.cleaning import clean_text
 from app.logstore.contract import LogQuery
 
 SEARCHED = (
     "message", "path", "account", "statement",
     "exception_type", "exception_message",
 )  # fmt: skip
+# Fields that a query's `equal` may name; none has an index of its own.
+PLAIN = (
+    "method", "path", "outcome", "remote_addr", "host", "release", "logger",
+    "parent_request_id", "target_type", "target_id",
+)  # fmt: skip
+_LONGEST = 1_000  # Characters; no store is asked for a longer pattern.
 COMMON_LEVELS = frozenset({"DEBUG", "INFO"})
 COMMON_ACTION = "request"
+# Statuses that say who was refused what.
+REFUSALS = (401, 403, 429)
 
 
 def upper(levels: Iterable[str]) -> list[str]:
@@ -31,6 +41,28 @@ def levels_are_rare(query: LogQuery) -> bool:
 def actions_are_rare(query: LogQuery) -> bool:
     """Tell whether the query is for actions that an index of few records serves."""
     return bool(query.actions) and COMMON_ACTION not in query.actions
+
+
+def status_is_rare(query: LogQuery) -> bool:
+    """Tell whether the query is for a status that an index of few records serves."""
+    return query.status_min == query.status_max and query.status_min in REFUSALS
+
+
+def is_exact(query: LogQuery) -> bool:
+    """Tell whether every store's own conditions select just what the query does."""
+    return all(
+        text.isascii() and len(text) <= _LONGEST for text in map(clean_text, query.texts)
+    ) and all(is_exact(one) for one in query.without)
+
+
+def alternatives(query: LogQuery) -> Mapping[str, list[str]]:
+    """Return the values of each field in `equal`. Raises ValueError for a field that is none."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, value in query.equal:
+        if name not in PLAIN:
+            raise ValueError(f"No query can ask for the field {name!r}.")
+        found[name].append(clean_text(value))
+    return found
 
 
 def in_32_bits(value: int) -> int:

@@ -8,7 +8,7 @@ import orjson
 
 from app.logstore.cleaning import clean_text
 from app.logstore.contract import LogQuery
-from app.logstore.filters import SEARCHED, inside_json
+from app.logstore.filters import SEARCHED, alternatives, inside_json, is_exact
 
 Record = Mapping[str, Any]
 
@@ -18,18 +18,27 @@ def matches(query: LogQuery, record: Record) -> bool:
     low, high = query.id_bounds()
     if (low and record["id"] < low) or (high and record["id"] >= high):
         return False
-    return _fits_names(query, record) and _fits_numbers(query, record) and has_text(query, record)
+    return (
+        _fits_names(query, record)
+        and _fits_numbers(query, record)
+        and all(_has_text(text, record) for text in query.texts)
+        and not any(matches(one, record) for one in query.without)
+    )
 
 
-def has_text(query: LogQuery, record: Record) -> bool:
-    """Tell whether a record has the query's text, in any letter case also beyond ASCII.
+def holds(query: LogQuery, record: Record) -> bool:
+    """Tell whether a record that a database selected for the query is one indeed.
 
-    The databases' own comparisons know that of ASCII only, or of one language: they may select
-    too much, and this decides.
+    The databases' own comparisons know letters' cases of ASCII only, or of one language: they may
+    select too much, and this decides.
     """
-    if not query.text:
-        return True
-    needle = clean_text(query.text)
+    return all(_has_text(text, record) for text in query.texts) and not any(
+        matches(one, record) for one in query.without if not is_exact(one)
+    )
+
+
+def _has_text(text: str, record: Record) -> bool:
+    needle = clean_text(text)
     if _contains(orjson.dumps(record["details"]).decode(), inside_json(needle)):
         return True
     exception = record["exception"] or {}
@@ -51,24 +60,23 @@ def _fits_names(query: LogQuery, record: Record) -> bool:
         )
     ):
         return False
-    action = record["action"]
-    if query.actions and action not in map(clean_text, query.actions):
+    if query.actions and record["action"] not in map(clean_text, query.actions):
         return False
-    if action is not None and action in map(clean_text, query.without_actions):
+    if any(record[name] not in values for name, values in alternatives(query).items()):
         return False
     return not query.levels or record["level"] in (clean_text(one.upper()) for one in query.levels)
 
 
 def _fits_numbers(query: LogQuery, record: Record) -> bool:
-    status, duration = record["status"], record["duration_ms"]
-    return (
-        (query.status_min is None or (status is not None and status >= query.status_min))
-        and (query.status_max is None or (status is not None and status <= query.status_max))
-        and (
-            query.min_duration_ms is None
-            or (duration is not None and duration >= query.min_duration_ms)
-        )
+    return _is_within(record["status"], query.status_min, query.status_max) and _is_within(
+        record["duration_ms"], query.min_duration_ms, query.max_duration_ms
     )
+
+
+def _is_within(value: float | None, low: float | None, high: float | None) -> bool:
+    if value is None:
+        return low is None and high is None
+    return (low is None or value >= low) and (high is None or value <= high)
 
 
 def _contains(text: str, needle: str) -> bool:

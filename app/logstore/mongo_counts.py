@@ -14,8 +14,10 @@ from app.logstore.mongo_documents import COUNTS, LOGS
 from app.logstore.record import KEEPS
 
 _NAMES = Key._fields[:-1]
-_COUNTED = ("source", "level", "action", "route", "status", "duration_ms", "db_ms",
-            "details")  # fmt: skip
+_COUNTED = (
+    "source", "level", "action", "route", "status", "duration_ms", "db_ms", "details",
+    "exception_fingerprint",
+)  # fmt: skip
 
 
 class MongoCounts:
@@ -68,6 +70,13 @@ class MongoCounts:
             {"step": step}, {"start": True}, sort=[("start", 1)], session=self._session
         )
         return found["start"] if found else None
+
+    def first_days(self, fingerprints: Sequence[str]) -> Mapping[str, int]:
+        wanted = {"step": DAY, "fingerprint": {"$gt": "", "$in": list(fingerprints)}}
+        group = {"_id": "$fingerprint", "start": {"$min": "$start"}}
+        pipeline: list[Document] = [{"$match": wanted}, {"$group": group}]
+        found = self._counts.aggregate(pipeline, session=self._session)
+        return {one["_id"]: one["start"] for one in found}
 
     def oldest_starts(self, steps: Sequence[int]) -> dict[int, int | None]:
         return {step: self.oldest_start(step) for step in steps}
@@ -130,11 +139,7 @@ def _within(tile: Tile) -> Document:
 
 
 def _conditions(chosen: Selection) -> Document:
-    action: Document = {}
-    if chosen.actions:
-        action["$in"] = list(chosen.actions)
-    if chosen.without_actions:
-        action["$nin"] = list(chosen.without_actions)
+    action = {"$in": list(chosen.actions)} if chosen.actions else {}
     status: Document = {}
     if chosen.class_min is not None:
         status["$gte"] = chosen.class_min
@@ -142,5 +147,15 @@ def _conditions(chosen: Selection) -> Document:
         status["$lte"] = chosen.class_max
     level = {"$in": list(chosen.levels)} if chosen.levels else {}
     route = {} if chosen.route is None else {"$eq": chosen.route}
-    found = {"level": level, "action": action, "route": route, "status_class": status}
-    return {name: condition for name, condition in found.items() if condition}
+    # Spelled as in the index, which serves only what says the same.
+    fingerprint: Document = {"$gt": ""} if chosen.failed else {}
+    if chosen.fingerprint is not None:
+        fingerprint["$eq"] = chosen.fingerprint
+    found = {
+        "level": level, "action": action, "route": route, "status_class": status,
+        "fingerprint": fingerprint,
+    }  # fmt: skip
+    wanted: Document = {name: condition for name, condition in found.items() if condition}
+    if chosen.without:
+        wanted["$nor"] = [_conditions(unwanted) for unwanted in chosen.without]
+    return wanted

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from pymongo import ASCENDING, IndexModel
 
-from app.logstore.filters import COMMON_ACTION, COMMON_LEVELS
+from app.logstore.filters import COMMON_ACTION, COMMON_LEVELS, REFUSALS
 from app.logstore.record import LogRecord
 from app.logstore.rows import COLUMNS, from_row
 
@@ -31,6 +31,8 @@ def to_document(record: LogRecord, source: str, seq: int) -> dict[str, Any]:
         document["rare_level"] = record["level"]
     if record["action"] not in {None, COMMON_ACTION}:
         document["rare_action"] = record["action"]
+    if record["status"] in REFUSALS:
+        document["rare_status"] = record["status"]
     return document
 
 
@@ -40,8 +42,8 @@ def from_document(document: Mapping[str, Any]) -> dict[str, Any]:
     return from_row({**_ABSENT, **document, "id": document["_id"], "details": details})
 
 
-def _of_those_that_have(name: str) -> IndexModel:
-    keys = [(name, ASCENDING), ("_id", ASCENDING)]
+def _of_those_that_have(name: str, *more: str) -> IndexModel:
+    keys = [(one, ASCENDING) for one in (name, "_id", *more)]
     return IndexModel(keys, partialFilterExpression={name: {"$exists": True}})
 
 
@@ -51,12 +53,20 @@ INDEXES = {
         _of_those_that_have("request_id"),
         _of_those_that_have("rare_action"),
         _of_those_that_have("rare_level"),
+        _of_those_that_have("rare_status"),
         _of_those_that_have("user_id"),
-        _of_those_that_have("exception_fingerprint"),
+        _of_those_that_have("exception_fingerprint", "user_id"),
         IndexModel([("source", ASCENDING), ("seq", ASCENDING)]),
         # What is expired of one class is not to be looked for among all others' records.
         IndexModel([("keep", ASCENDING), ("_id", ASCENDING)]),
     ],
     CHECKPOINTS: [IndexModel([("source", ASCENDING)])],
-    COUNTS: [IndexModel([("step", ASCENDING), ("start", ASCENDING)])],
+    COUNTS: [
+        IndexModel([("step", ASCENDING), ("start", ASCENDING)]),
+        # Few records have an exception: what happened to each is not looked for among the others.
+        IndexModel(
+            [("step", ASCENDING), ("start", ASCENDING), ("fingerprint", ASCENDING)],
+            partialFilterExpression={"fingerprint": {"$gt": ""}},
+        ),
+    ],
 }

@@ -9,14 +9,17 @@ from app.logstore.contract import LogQuery
 from app.logstore.filters import (
     SEARCHED,
     actions_are_rare,
+    alternatives,
     in_32_bits,
     inside_json,
+    is_exact,
     levels_are_rare,
+    status_is_rare,
     upper,
 )
 
 Condition = dict[str, Any]
-_LONGEST = 2_000  # Characters; MongoDB refuses long patterns. has_text() looks at them all.
+_LONGEST = 1_000  # Characters; MongoDB refuses long patterns. holds() looks at them all.
 
 
 def indexed(query: LogQuery) -> list[Condition]:
@@ -38,20 +41,23 @@ def indexed(query: LogQuery) -> list[Condition]:
         found.append({"rare_level": {"$in": _texts(upper(query.levels))}})
     if actions_are_rare(query):
         found.append({"rare_action": {"$in": _texts(query.actions)}})
+    if status_is_rare(query):
+        found.append({"rare_status": {"$eq": query.status_min}})
     return found
 
 
 def scanned(query: LogQuery) -> list[Condition]:
     """Return the conditions for which records have to be looked at, one after the other."""
-    found = [
+    low, high = (None, None) if status_is_rare(query) else (query.status_min, query.status_max)
+    found: list[Condition] = [
         compare(value)
         for value, compare in (
             (query.account, lambda value: {"account": {"$eq": _text(value)}}),
             (query.route, lambda value: {"route": {"$eq": _text(value)}}),
-            (query.status_min, lambda value: {"status": {"$gte": in_32_bits(value)}}),
-            (query.status_max, lambda value: {"status": {"$lte": in_32_bits(value)}}),
+            (low, lambda value: {"status": {"$gte": in_32_bits(value)}}),
+            (high, lambda value: {"status": {"$lte": in_32_bits(value)}}),
             (query.min_duration_ms, lambda value: {"duration_ms": {"$gte": float(value)}}),
-            (query.text or None, lambda value: _contains(_text(value))),
+            (query.max_duration_ms, lambda value: {"duration_ms": {"$lte": float(value)}}),
         )
         if value is not None
     ]
@@ -59,9 +65,10 @@ def scanned(query: LogQuery) -> list[Condition]:
         found.append({"level": {"$in": _texts(upper(query.levels))}})
     if query.actions and not actions_are_rare(query):
         found.append({"action": {"$in": _texts(query.actions)}})
-    if query.without_actions:
-        found.append({"action": {"$nin": _texts(query.without_actions)}})
-    return found
+    found += [{name: {"$in": _texts(values)}} for name, values in alternatives(query).items()]
+    found += [_contains(_text(value)) for value in query.texts if value]
+    unwanted = [all_of([*indexed(one), *scanned(one)]) for one in query.without if is_exact(one)]
+    return [*found, {"$nor": unwanted}] if unwanted else found
 
 
 def all_of(conditions: Sequence[Condition]) -> Condition:
@@ -86,4 +93,9 @@ def _contains(needle: str) -> Condition:
 
 
 def _like(needle: str) -> Condition:
-    return {"$regex": re.escape(needle[:_LONGEST]), "$options": "i"}
+    needle = needle[:_LONGEST]
+    if not needle.isascii():
+        return {"$regex": re.escape(needle), "$options": "i"}
+    # Told to disregard the case, MongoDB takes a Kelvin sign for a k.
+    either = (f"[{c.lower()}{c.upper()}]" if c.isalpha() else re.escape(c) for c in needle)
+    return {"$regex": "".join(either)}

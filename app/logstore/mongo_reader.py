@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.logstore.contract import LogQuery
+from app.logstore.filters import is_exact
 from app.logstore.mongo_client import Mongo
 from app.logstore.mongo_documents import CHECKPOINTS, LOGS, from_document
 from app.logstore.mongo_filters import Condition, all_of, indexed, scanned
@@ -15,10 +16,11 @@ class MongoReader:
         self._mongo = mongo
         self._indexed = indexed(query)
         self._scanned = scanned(query)
+        self._exact = is_exact(query)
 
     @property
     def scans(self) -> bool:
-        return bool(self._scanned)
+        return bool(self._scanned) or not self._exact
 
     def rows(self, before: str | None, edge: str | None, limit: int) -> list[dict[str, Any]]:
         within = _older(before) + ([{"_id": {"$gte": edge}}] if edge else [])

@@ -9,12 +9,14 @@ from pymongo.client_session import ClientSession
 from app.logstore import mongo_retention
 from app.logstore.contract import Checkpoint, Group, LogQuery, Page, Stretch
 from app.logstore.count_questions import CountQuestions
+from app.logstore.error_groups import Occurrences
 from app.logstore.mongo_append import MongoAppender
 from app.logstore.mongo_client import Mongo
 from app.logstore.mongo_counts import MongoCounts
 from app.logstore.mongo_documents import CHECKPOINTS, INDEXES, LOGS, from_document
 from app.logstore.mongo_errors import store_errors
 from app.logstore.mongo_groups import read_groups
+from app.logstore.mongo_occurrences import read_occurrences
 from app.logstore.mongo_reader import MongoReader
 from app.logstore.reading import read_after, read_newer, read_page
 from app.logstore.record import normalise, valid_id
@@ -84,6 +86,10 @@ class MongoStore(CountQuestions):
                 return work(MongoCounts(self._mongo))
             # A batch that adds to the same counts is a conflict: then this is done again.
             return self._mongo.transaction(lambda session: work(MongoCounts(self._mongo, session)))
+
+    def _occurrences(self, fingerprints: Sequence[str], floor: str) -> Mapping[str, Occurrences]:
+        with store_errors():
+            return read_occurrences(self._mongo, fingerprints, floor)
 
     def checkpoints(self, source: str) -> list[Checkpoint]:
         with store_errors():

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import orjson
 
 from app.logstore.contract import LogQuery, Page
-from app.logstore.matching import has_text
+from app.logstore.matching import holds
 from app.logstore.record import time_of, valid_id
 
 _FIRST_SLICE = 1_000
@@ -56,7 +56,7 @@ def read_page(
         edge = reader.edge(cursor, size)
         wanted = limit + 1 - len(found)
         rows = reader.rows(cursor, edge, wanted)
-        found += [row for row in rows if has_text(query, row)]
+        found += [row for row in rows if holds(query, row)]
         if len(found) > limit:
             return _page(found, limit)
         if len(rows) == wanted:
@@ -78,7 +78,7 @@ def read_newer(reader: Reader, query: LogQuery, after: str, limit: int) -> list[
     while cursor is not None and len(found) < limit:
         wanted = limit - len(found)
         rows = reader.newer(cursor, wanted)
-        found += [row for row in rows if has_text(query, row)]
+        found += [row for row in rows if holds(query, row)]
         cursor = rows[-1]["id"] if len(rows) == wanted else None
     return found
 
@@ -103,7 +103,7 @@ def read_after(
             upto, wanted = min(last + _TAIL_SLICE, end), limit - len(found)
             rows = reader.between(source, last, upto, wanted)
             last = rows[-1]["seq"] if len(rows) == wanted else upto
-            found += [row for row in rows if has_text(query, row)]
+            found += [row for row in rows if holds(query, row)]
             if time.monotonic() >= stop:
                 break
         seen[source] = last

@@ -16,27 +16,40 @@ _PLAIN = tuple(
     if name not in {"timestamp", "details", "source", "seq"} and not name.startswith("exception_")
 )  # fmt: skip
 _EXCEPTION = tuple((name, f"exception_{name}") for name in EXCEPTION_TEXTS)
-_in_order = itemgetter(*COLUMNS)
+# What stands in a row under another name than in its record, and all the others.
+_MADE = ("timestamp", "details", *(column for _, column in _EXCEPTION))
+INSERTED = (*_MADE, *(name for name in COLUMNS if name not in _MADE))
+_others = itemgetter(*INSERTED[len(_MADE) :])
+_parts = itemgetter(*EXCEPTION_TEXTS)
+_NO_PARTS = (None,) * len(EXCEPTION_TEXTS)
 
 
 def to_row(record: LogRecord, source: str, seq: int) -> dict[str, Any]:
-    """Return a record as column values; the time is text and details are a value still."""
-    exception: Mapping[str, Any] = record["exception"] or {}
-    row: dict[str, Any] = {**record, "source": source, "seq": seq}
-    for name, column in _EXCEPTION:
-        row[column] = exception.get(name)
-    del row["exception"]
-    return row
+    """Give a record the number that its host has for it, and what it is counted by.
+
+    In place: a copy of each would take its time.
+    """
+    row: Any = record
+    row["source"], row["seq"] = source, seq
+    row["exception_fingerprint"] = row["exception"] and row["exception"].get("fingerprint")
+    return row  # type: ignore[no-any-return]
 
 
 def sqlite_values(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return a row as SQLite's driver takes it, in the order of COLUMNS."""
+    """Return a row as SQLite's driver takes it, in the order of INSERTED."""
     stamp = row["timestamp"]
     # As SQLAlchemy spells a DateTime.
-    moment = f"{stamp[:10]} {stamp[11:26]}"
-    details = orjson.dumps(row["details"]).decode()
-    values: tuple[Any, ...] = _in_order({**row, "timestamp": moment, "details": details})
-    return values
+    return _values(f"{stamp[:10]} {stamp[11:26]}", row)
+
+
+def postgresql_values(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return a row as PostgreSQL takes it, in the order of INSERTED."""
+    return _values(row["timestamp"], row)
+
+
+def _values(moment: str, row: Mapping[str, Any]) -> tuple[Any, ...]:
+    parts = _parts(row["exception"]) if row["exception"] else _NO_PARTS
+    return (moment, orjson.dumps(row["details"]).decode(), *parts, *_others(row))
 
 
 def from_row(row: Mapping[Any, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Read the segments of a log file: whole lines from an offset, and what is left of torn ones."""
 
 import errno
-import fcntl
 import hashlib
 import os
 import stat
@@ -21,6 +20,7 @@ from app.logstore.record import (
     to_timestamp,
     valid_id,
 )
+from app.observability import log_spool
 
 CHUNK = 1_048_576
 _FIRST_LOOK = 65_536
@@ -118,18 +118,15 @@ class Segment:
             chunk.end += len(line)
         return chunk
 
-    def is_final(self) -> bool:
-        """Tell whether no writer holds this rotated segment, so that it never grows again.
+    def seal(self) -> bool:
+        """Seal this rotated segment before its last reading; tell whether that was possible.
 
-        Asking once is enough, and the lock is not kept: a writer that comes later finds, with
-        its lock and before it writes, that the name belongs to another file.
+        Where it is not, the file is another user's, it is read on for as long as it is there.
         """
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            return log_spool.seal(self._fd)
+        except OSError:
             return False
-        fcntl.flock(self._fd, fcntl.LOCK_UN)
-        return True
 
     def first_time(self, offset: int) -> datetime | None:
         """Return the time of the first whole line from `offset` on, None when there is none."""
@@ -187,6 +184,8 @@ def digest_of(head: bytes) -> str:
 
 def records_of(line: bytes, identity: str, offset: int) -> tuple[list[dict[str, Any]], int]:
     """Return the records of one line of a segment, and how many of them are fragments."""
+    if (data := _parse(line)) is not None and valid_id(data.get("id")):
+        return [data], 0
     pieces = split(line)
     records = [_record(piece, identity, offset + piece.start) for piece in pieces]
     return records, sum(isinstance(piece, Fragment) for piece in pieces)

@@ -196,9 +196,9 @@ class Shipper:
         """
         identity = segment.identity()
         handled = self._read_on(segment, identity, stop, copy=copy) if identity else 0
-        if not _before(stop) or not ends or not segment.is_final():
+        if not _before(stop) or not ends or not segment.seal():
             return handled, identity, copy and _before(stop)
-        # Nobody writes there any more: what came before that was known, and what has no end.
+        # What came before it was sealed, and what has no end.
         identity = segment.identity(whole=True)
         if identity:
             handled += self._read_on(segment, identity, stop, final=True)

@@ -2,43 +2,47 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 
 from app.logstore.contract import Checkpoint
 from app.logstore.counts import tally
 from app.logstore.halving import refused_among
 from app.logstore.partitions import Partitions
 from app.logstore.record import LogRecord, encoded
-from app.logstore.rows import COLUMNS, sqlite_values, to_row
+from app.logstore.rows import INSERTED, postgresql_values, sqlite_values, to_row
 from app.logstore.sql_counts import add_counts
-from app.logstore.sql_errors import lacks_partition, refuses_data
-from app.models.log import Log, LogCheckpoint
+from app.logstore.sql_errors import is_taken, lacks_partition, refuses_data
+from app.models.log import LogCheckpoint
 from app.models.types import utc_now
 
 _log = logging.getLogger(__name__)
 _Rows = Sequence[dict[str, Any]]
-_LIST = ", ".join(COLUMNS)
-_SQLITE_INSERT = (
-    f"INSERT INTO logs ({_LIST}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT DO NOTHING"  # noqa: S608
-)
+_Insert = Callable[[Connection, _Rows], list[dict[str, Any]]]
+_LIST = ", ".join(INSERTED)
+_MARK = {"postgresql": "%s", "sqlite": "?"}
+_INSERT = {
+    name: f"INSERT INTO logs ({_LIST}) VALUES ({', '.join([mark] * len(INSERTED))})"  # noqa: S608
+    " ON CONFLICT DO NOTHING"
+    for name, mark in _MARK.items()
+}
+_VALUES = {"postgresql": postgresql_values, "sqlite": sqlite_values}
 # The rows that were new are those that have a number of this batch.
-_SQLITE_NUMBERED = "SELECT id, keep, seq FROM logs WHERE source = ? AND seq BETWEEN ? AND ?"
-_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
-_TYPES = ", ".join(
-    f"{column.name} {column.type.compile(_DIALECT)}" for column in Log.__table__.columns
-)
-# The batch travels as one JSON value: measured with 1,000 records a batch, 45,000 records a second
-# against 22,000 with the driver's executemany() and 3,500 with SQLAlchemy's.
-_POSTGRESQL_INSERT = (
-    f"INSERT INTO logs ({_LIST}) SELECT {_LIST} FROM json_to_recordset(%s) AS batch({_TYPES})"  # noqa: S608
-    " ON CONFLICT DO NOTHING RETURNING seq"
-)
+_NUMBERED = {
+    name: f"SELECT CAST(id AS text), keep, seq FROM logs WHERE source = {mark}"  # noqa: S608
+    f" AND seq BETWEEN {mark} AND {mark}"
+    for name, mark in _MARK.items()
+}
+# Three times as fast as the INSERT, but it knows no ON CONFLICT.
+_COPY = f"COPY logs ({_LIST}) FROM STDIN"
+# So that two writers of the same rows never wait in a circle.
+_in_order = itemgetter("keep", "id")
+_KNOWN = "SELECT CAST(id AS text) FROM logs WHERE keep = 'operation' AND id = ANY(%s::uuid[])"
 
 
 class Appender:
@@ -46,7 +50,8 @@ class Appender:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._on_postgresql = engine.dialect.name == "postgresql"
+        self._dialect = engine.dialect.name
+        self._on_postgresql = self._dialect == "postgresql"
         self._partitions = Partitions(engine)
         self.refused: Counter[str] = Counter()
 
@@ -57,36 +62,33 @@ class Appender:
             for seq, record in enumerate(records, checkpoint.next_seq)
         ]
         self._make_partitions(rows)
-        try:
-            return self._write(rows, checkpoint)
-        except Exception as error:
-            if lacks_partition(error):
-                self._partitions.forget()
-                self._make_partitions(rows)
-                return self._write(rows, checkpoint)
-            if not refuses_data(error):
-                raise
-        return self._write_with_care(records, rows, checkpoint)
+        for insert in (_copy, self._insert) if self._on_postgresql else (self._insert,):
+            try:
+                return self._write(rows, checkpoint, insert)
+            except Exception as error:
+                if lacks_partition(error):
+                    self._partitions.forget()
+                    self._make_partitions(rows)
+                elif refuses_data(error):
+                    break
+                elif not is_taken(error):
+                    raise
+        return self._write_with_care(rows, checkpoint)
 
     def _make_partitions(self, rows: _Rows) -> None:
         if self._on_postgresql:
             self._partitions.ensure((row["keep"], row["id"]) for row in rows)
 
-    def _write(self, rows: _Rows, checkpoint: Checkpoint) -> list[str]:
+    def _write(self, rows: _Rows, checkpoint: Checkpoint, insert: _Insert) -> list[str]:
         with self._engine.begin() as connection:
             self._lock(connection)
-            new = self._insert(connection, rows)
+            new = insert(connection, rows)
             _finish(connection, checkpoint, len(rows), new)
         return [row["id"] for row in new]
 
-    def _write_with_care(
-        self, records: Sequence[LogRecord], rows: _Rows, checkpoint: Checkpoint
-    ) -> list[str]:
+    def _write_with_care(self, rows: _Rows, checkpoint: Checkpoint) -> list[str]:
         """Write the batch without what the store refuses, and that in a form it takes."""
-        shells = {
-            row["seq"]: to_row(encoded(record), row["source"], row["seq"])
-            for record, row in zip(records, rows, strict=True)
-        }
+        shells = {row["seq"]: to_row(encoded(row), row["source"], row["seq"]) for row in rows}
         self._make_partitions(list(shells.values()))
         new: list[dict[str, Any]] = []
         with self._engine.begin() as connection:
@@ -119,22 +121,38 @@ class Appender:
         """Insert the rows; return those that were new."""
         if not rows:
             return []
-        if self._on_postgresql:
-            # In the order of ids, so that two writers of the same ones never wait in a circle.
-            batch = orjson.dumps(sorted(rows, key=itemgetter("id"))).decode()
-            new = set(connection.exec_driver_sql(_POSTGRESQL_INSERT, (batch,)).scalars())
-            return [row for row in rows if row["seq"] in new]
         before = _numbered(connection, rows)
-        values = [sqlite_values(row) for row in rows]
-        if connection.exec_driver_sql(_SQLITE_INSERT, values).rowcount == len(rows):
+        values = [_VALUES[self._dialect](row) for row in sorted(rows, key=_in_order)]
+        if connection.exec_driver_sql(_INSERT[self._dialect], values).rowcount == len(rows):
             return list(rows)
         stored = _numbered(connection, rows) - before
         return [row for row in rows if (row["id"], row["keep"], row["seq"]) in stored]
 
 
+def _copy(connection: Connection, rows: _Rows) -> list[dict[str, Any]]:
+    """Insert the rows the fast way; return those that were new.
+
+    Operations come twice, from the outbox and as a line, and so are looked for before. That
+    something else is there, or somebody stores the same meanwhile, is rare: then this fails.
+    """
+    wanted = [row["id"] for row in rows if row["keep"] == "operation"]
+    known = set(connection.exec_driver_sql(_KNOWN, (wanted,)).scalars() if wanted else ())
+    new = [row for row in rows if row["id"] not in known or row["keep"] != "operation"]
+    driver: Any = connection.dialect.loaded_dbapi
+    try:
+        cursor: Any = connection.connection.cursor()
+        with cursor, cursor.copy(_COPY) as copy:
+            for row in sorted(new, key=_in_order):
+                copy.write_row(postgresql_values(row))
+    except driver.Error as error:
+        raise DBAPIError.instance(_COPY, None, error, driver.Error) from error
+    return new
+
+
 def _numbered(connection: Connection, rows: _Rows) -> set[tuple[Any, ...]]:
     bounds = (rows[0]["source"], rows[0]["seq"], rows[-1]["seq"])
-    return {tuple(row) for row in connection.exec_driver_sql(_SQLITE_NUMBERED, bounds)}
+    sql = _NUMBERED[connection.dialect.name]
+    return {tuple(row) for row in connection.exec_driver_sql(sql, bounds)}
 
 
 def _finish(connection: Connection, checkpoint: Checkpoint, count: int, new: _Rows) -> None:

@@ -34,6 +34,11 @@ def lacks_partition(error: BaseException) -> bool:
     return sqlstate(error) == "23514" and getattr(diagnosis, "constraint_name", None) is None
 
 
+def is_taken(error: BaseException) -> bool:
+    """Tell whether somebody else has stored such a row since one looked."""
+    return sqlstate(error) == "23505"
+
+
 def refuses_data(error: BaseException) -> bool:
     """Tell whether a statement failed because of the values it was given."""
     if not isinstance(error, exc.DBAPIError):
@@ -41,6 +46,8 @@ def refuses_data(error: BaseException) -> bool:
             error, (exc.StatementError, ValueError, TypeError, ArithmeticError, RecursionError)
         )
     if error.connection_invalidated or lacks_tables(error) or lacks_partition(error):
+        return False
+    if is_taken(error):
         return False
     if state := sqlstate(error):
         return state[:2] in _DATA

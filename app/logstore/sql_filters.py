@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, String, Text, or_, text
+from sqlalchemy import ColumnElement, String, Text, and_, or_, text, true
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -13,9 +13,12 @@ from app.logstore.contract import LogQuery
 from app.logstore.filters import (
     SEARCHED,
     actions_are_rare,
+    alternatives,
     in_32_bits,
     inside_json,
+    is_exact,
     levels_are_rare,
+    status_is_rare,
     upper,
 )
 from app.models.log import Log
@@ -41,6 +44,23 @@ def _without_index(element: _NotFirst, compiler: Any, **options: Any) -> str:
     return f"+{compiler.process(element.clauses, **options)}"
 
 
+class _Ascii(FunctionElement[str]):
+    """A text of which only ASCII's letters are the same in either case, as in SQLite always."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(_Ascii)
+def _as_it_is(element: _Ascii, compiler: Any, **options: Any) -> str:
+    return str(compiler.process(element.clauses, **options))
+
+
+@compiles(_Ascii, "postgresql")
+def _of_bytes(element: _Ascii, compiler: Any, **options: Any) -> str:
+    return f'({compiler.process(element.clauses, **options)} COLLATE "C")'
+
+
 def indexed(query: LogQuery) -> list[ColumnElement[bool]]:
     """Return the conditions that the key or another index serves."""
     low, high = query.id_bounds()
@@ -61,20 +81,23 @@ def indexed(query: LogQuery) -> list[ColumnElement[bool]]:
         found += [_in("level", upper(query.levels)), _text("level NOT IN ('DEBUG', 'INFO')")]
     if actions_are_rare(query):
         found += [_in("action", query.actions), _text("action <> 'request'")]
+    if status_is_rare(query):
+        found += [Log.status == query.status_min, _text("status IN (401, 403, 429)")]
     return found
 
 
 def scanned(query: LogQuery) -> list[ColumnElement[bool]]:
     """Return the conditions for which records have to be looked at, one after the other."""
+    low, high = (None, None) if status_is_rare(query) else (query.status_min, query.status_max)
     found = [
         compare(value)
         for value, compare in (
             (query.account, lambda value: Log.account == clean_text(value)),
             (query.route, lambda value: Log.route == clean_text(value)),
-            (query.status_min, lambda value: Log.status >= in_32_bits(value)),
-            (query.status_max, lambda value: Log.status <= in_32_bits(value)),
+            (low, lambda value: Log.status >= in_32_bits(value)),
+            (high, lambda value: Log.status <= in_32_bits(value)),
             (query.min_duration_ms, lambda value: Log.duration_ms >= value),
-            (query.text or None, lambda value: _contains(clean_text(value))),
+            (query.max_duration_ms, lambda value: Log.duration_ms <= value),
         )
         if value is not None
     ]
@@ -82,16 +105,21 @@ def scanned(query: LogQuery) -> list[ColumnElement[bool]]:
         found.append(_in("level", upper(query.levels)))
     if query.actions and not actions_are_rare(query):
         found.append(_in("action", query.actions))
-    if query.without_actions:
-        unwanted = [clean_text(action) for action in query.without_actions]
-        found.append(or_(Log.action.is_(None), Log.action.not_in(unwanted)))
-    return found
+    found += [_in(name, values) for name, values in alternatives(query).items()]
+    found += [_contains(clean_text(value)) for value in query.texts if value]
+    return found + [_none_of(one) for one in query.without if is_exact(one)]
 
 
 def _finds_fewer(query: LogQuery) -> bool:
     """Tell whether another index than the one of users has fewer records for the query."""
     known = query.request_id is not None or query.fingerprint is not None
-    return known or levels_are_rare(query) or actions_are_rare(query)
+    rare = levels_are_rare(query) or actions_are_rare(query) or status_is_rare(query)
+    return known or rare
+
+
+def _none_of(query: LogQuery) -> ColumnElement[bool]:
+    # A comparison with a value that is absent is neither true nor false.
+    return and_(true(), *indexed(query), *scanned(query)).is_not(true())
 
 
 def _text(sql: str) -> ColumnElement[bool]:
@@ -106,16 +134,16 @@ def _in(name: str, values: Sequence[str]) -> ColumnElement[bool]:
 
 def _contains(needle: str) -> ColumnElement[bool]:
     pattern = _pattern(needle)
-    columns: list[Any] = [getattr(Log, name) for name in SEARCHED]
+    columns: list[Any] = [_Ascii(getattr(Log, name)) for name in SEARCHED]
     found = [column.ilike(pattern, escape="!") for column in columns]
     inside = _pattern(inside_json(needle))
-    found.append(sql_cast(Log.details, Text).ilike(inside, escape="!"))
+    found.append(_Ascii(sql_cast(Log.details, Text)).ilike(inside, escape="!"))
     return or_(*found)
 
 
 def _pattern(needle: str) -> str:
     escaped = "".join(f"!{char}" if char in "!%_" else char for char in needle)
-    # Any letter stands for one beyond ASCII that has two cases; has_text() looks again.
+    # Any letter stands for one beyond ASCII that has two cases; holds() looks again.
     return "%" + "".join("_" if _cased(char) else char for char in escaped) + "%"
 
 

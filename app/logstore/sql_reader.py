@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, asc, desc, func, select, union_all
 
 from app.logstore.contract import LogQuery
-from app.logstore.filters import actions_are_rare, levels_are_rare
+from app.logstore.filters import actions_are_rare, is_exact, levels_are_rare
 from app.logstore.record import keeps_for
 from app.logstore.rows import from_row
 from app.logstore.sql_filters import indexed, scanned
@@ -29,7 +29,7 @@ class SqlReader:
 
     @property
     def scans(self) -> bool:
-        return bool(self._scanned)
+        return bool(self._scanned) or not is_exact(self._query)
 
     def rows(self, before: str | None, edge: str | None, limit: int) -> list[dict[str, Any]]:
         within = _older(before) + ([Log.id >= edge] if edge else [])

@@ -12,6 +12,7 @@ from sqlalchemy.orm import aliased
 from app.logstore import sql_partition_drop, sql_retention
 from app.logstore.contract import Checkpoint, Group, LogQuery, Page, Stretch
 from app.logstore.count_questions import CountQuestions
+from app.logstore.error_groups import Occurrences
 from app.logstore.reading import read_after, read_newer, read_page
 from app.logstore.record import KEEPS, normalise, valid_id
 from app.logstore.rows import from_row
@@ -19,6 +20,7 @@ from app.logstore.sql_append import Appender
 from app.logstore.sql_counts import SqlCounts
 from app.logstore.sql_errors import store_errors
 from app.logstore.sql_groups import read_groups
+from app.logstore.sql_occurrences import read_occurrences
 from app.logstore.sql_reader import SqlReader
 from app.models.log import Log, LogCheckpoint
 
@@ -85,6 +87,10 @@ class SqlStore(CountQuestions):
             if change:
                 counts.lock()
             return work(counts)
+
+    def _occurrences(self, fingerprints: Sequence[str], floor: str) -> Mapping[str, Occurrences]:
+        with store_errors(), self._engine.connect() as connection:
+            return read_occurrences(connection, fingerprints, floor)
 
     def checkpoints(self, source: str) -> list[Checkpoint]:
         names = ("source", "segment", "offset", "sealed", "next_seq")

@@ -63,9 +63,10 @@ class Log(db.Model):  # type: ignore[name-defined, misc]
         _index("ix_logs_request_id_id", "request_id", "id", where="request_id IS NOT NULL"),
         _index("ix_logs_action_id", "action", "id", where="action <> 'request'"),
         _index("ix_logs_level_id", "level", "id", where="level NOT IN ('DEBUG', 'INFO')"),
+        _index("ix_logs_status_id", "status", "id", where="status IN (401, 403, 429)"),
         _index("ix_logs_user_id_id", "user_id", "id", where="user_id IS NOT NULL"),
         _index(
-            "ix_logs_exception_fingerprint_id", "exception_fingerprint", "id",
+            "ix_logs_exception_fingerprint_id", "exception_fingerprint", "id", "user_id",
             where="exception_fingerprint IS NOT NULL",
         ),
         _index("ix_logs_source_seq", "source", "seq"),
@@ -143,7 +144,12 @@ class LogCount(db.Model):  # type: ignore[name-defined, misc]
     __tablename__ = "log_counts"
     __bind_key__ = "logs"
     # Rows change in place: PostgreSQL finds room for that in the same page.
-    __table_args__ = {"sqlite_with_rowid": False, "postgresql_with": {"fillfactor": 70}}
+    __table_args__ = (
+        # Few records have an exception: what happened to each is not looked for among the others.
+        _index("ix_log_counts_fingerprint", "step", "start", "fingerprint",
+               where="fingerprint <> ''"),
+        {"sqlite_with_rowid": False, "postgresql_with": {"fillfactor": 70}},
+    )  # fmt: skip
 
     step: Mapped[int] = mapped_column(primary_key=True)
     start: Mapped[int] = mapped_column(BigInteger, primary_key=True)
@@ -152,5 +158,6 @@ class LogCount(db.Model):  # type: ignore[name-defined, misc]
     action: Mapped[str] = mapped_column(String(64), primary_key=True)
     route: Mapped[str] = mapped_column(String(255), primary_key=True)
     status_class: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64), primary_key=True)
     bucket: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     count: Mapped[int] = mapped_column(BigInteger)

@@ -136,7 +136,6 @@ def _fields(status: int) -> dict[str, Any]:
         # Nobody asked Flask-Login: the cookie says so, but its session may have ended.
         details["user_unverified"] = True
     return {
-        **context,
         "method": asked.method,
         "path": asked.path,
         "status": status,

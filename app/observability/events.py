@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask, got_request_exception, request
 
 from app.observability.exceptions import place, type_name
-from app.observability.log_context import safe_extra
+from app.observability.log_context import RESERVED, log_whatever_the_level, safe_extra
 
 _events = logging.getLogger("app.events")
 
@@ -26,8 +26,11 @@ def record_event(
 
     `fields` of the record contract keep their names, all others go into `details`.
     """
-    extra = safe_extra({**fields, "action": action})
-    _events.log(level, message, exc_info=exc_info, extra=extra, stacklevel=2)
+    fields["action"] = action
+    # What hardly ever holds a reserved name needs no copy.
+    extra = fields if RESERVED.isdisjoint(fields) else safe_extra(fields)
+    # The logger's own way asks for its level, and walks the stack for a line that no record tells.
+    log_whatever_the_level(_events, level, message, exc_info=exc_info, extra=extra)
 
 
 def record_error(exc: BaseException, **fields: Any) -> None:

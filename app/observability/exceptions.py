@@ -73,6 +73,8 @@ def _traceback(exc: BaseException) -> str:
 
 def _fingerprint(exc: BaseException, frames: list[tuple[Any, ...]]) -> str:
     # Without message and line numbers: the same failure stays the same when its text names
-    # another item, or when lines above it move.
-    parts = [type_name(exc), *(f"{file}:{function}" for file, _line, function in frames)]
+    # another item, or when lines above it move. Each place once: how deep a recursion went says
+    # nothing about which one it is.
+    places = dict.fromkeys(f"{file}:{function}" for file, _line, function in frames)
+    parts = [type_name(exc), *places]
     return hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()[:16]

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LOW_BITS = 74  # What a UUIDv7 has beside its milliseconds, version and variant.
 _MOST_AHEAD = 86_400_000  # Milliseconds: a day, more than any time zone is off.
+_MOST_IN_ONE_MS = 0xFFF
 _lock = threading.Lock()
 _last_ms = 0
-_last_low = 0
+_count = 0  # Of those in this millisecond.
+_beginning = ""  # What they have in common.
 # Random numbers of 64 bits from the system, which is asked for many at once.
 _entropy: Iterator[int] = iter(())
 
@@ -25,35 +26,38 @@ def new_id() -> str:
     last instant. After a clock that was further ahead identifiers start from it anew: they sort
     before the wrong ones, which beats being wrong until a restart.
     """
-    global _last_ms, _last_low
+    global _count
     now = time.time_ns() // 1_000_000
     with _lock:
-        entropy = _next_entropy()
+        _count += 1
         if now > _last_ms or now < _last_ms - _MOST_AHEAD:
-            _last_ms, _last_low = now, entropy
-        else:
-            # A random step keeps two processes that share a millisecond apart.
-            _last_low += 1 + (entropy >> 30)
-            if _last_low >> _LOW_BITS:
-                _last_ms, _last_low = _last_ms + 1, entropy
-        ms, low = _last_ms, _last_low
-    return _format(ms, low)
+            _begin(now)
+        elif _count > _MOST_IN_ONE_MS:
+            _begin(_last_ms + 1)
+        # These 62 bits keep processes that share a millisecond apart.
+        number = next(_entropy, None) or _next_entropy()
+        return "%s%03x-%04x-%012x" % (  # noqa: UP031 - faster than an f-string
+            _beginning, _count, 0x8000 | number >> 50, number & 0xFFFFFFFFFFFF,
+        )  # fmt: skip
+
+
+def _begin(ms: int) -> None:
+    global _last_ms, _count, _beginning
+    _last_ms, _count, _beginning = ms, 0, f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7"
 
 
 def _next_entropy() -> int:
     global _entropy
-    number = next(_entropy, None)
-    if number is None:
-        _entropy = iter(array("Q", os.urandom(8 * 512)))
-        number = next(_entropy)
-    return number << (_LOW_BITS - 64)
+    _entropy = iter(array("Q", os.urandom(8 * 512)))
+    return next(_entropy)
 
 
 def id_floor(instant: datetime) -> str:
     """Return the smallest UUIDv7 of an instant, which is aware, for ranges over identifiers."""
     # In whole numbers: a float of this size is a millisecond off now and then.
     ms = (instant - _EPOCH) // timedelta(milliseconds=1)
-    return _format(min(max(ms, 0), 2**48 - 1), 0)
+    ms = min(max(ms, 0), 2**48 - 1)
+    return f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7000-8000-000000000000"
 
 
 def id_time(value: str) -> datetime:
@@ -62,19 +66,12 @@ def id_time(value: str) -> datetime:
     return _EPOCH + timedelta(milliseconds=ms)
 
 
-def _format(ms: int, low: int) -> str:
-    # One operator is faster here than an f-string of five parts.
-    return "%08x-%04x-7%03x-%04x-%012x" % (  # noqa: UP031
-        ms >> 16, ms & 0xFFFF, low >> 62, 0x8000 | (low >> 48) & 0x3FFF, low & 0xFFFFFFFFFFFF,
-    )  # fmt: skip
-
-
 def _start_anew_after_fork() -> None:
     # A child that went on from its parent's state could repeat its parent's identifiers,
     # and the lock may be held by a thread that does not exist in the child.
-    global _lock, _last_ms, _last_low, _entropy
+    global _lock, _last_ms, _entropy
     _lock = threading.Lock()
-    _last_ms = _last_low = 0
+    _last_ms = 0
     _entropy = iter(())
 
 

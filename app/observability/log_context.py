@@ -49,9 +49,10 @@ class ContextFilter(logging.Filter):
     """Stamp the bound fields on each record; sits on handlers, which see every logger's records."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        put = record.__dict__.setdefault
         for key, value in _context.get().items():
-            record.__dict__.setdefault(key, value)
-        record.__dict__.setdefault("request_id", None)
+            put(key, value)
+        put("request_id", None)
         return True
 
 

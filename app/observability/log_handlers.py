@@ -1,5 +1,6 @@
 """The handler that writes every record to app.log, and errors to error.log as well."""
 
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -35,11 +36,12 @@ class LogFilesHandler(logging.Handler):
     ) -> None:
         super().__init__()
         self.setFormatter(formatter)
+        self._line = formatter.line
         self.addFilter(ContextFilter())
         self._backup_count = backup_count
         self._spool_max_bytes = spool_max_bytes
         self._trouble: str | None = None
-        self._lost = 0
+        self._lost: list[int] = []
         self.everything = AppendOnlyFile(
             log_dir / "app.log", max_bytes, may_create=may_create,
             on_rotate=self._prune_everything, on_trouble=self._say_trouble,
@@ -50,20 +52,25 @@ class LogFilesHandler(logging.Handler):
         )  # fmt: skip
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = ""
+        line = b""
         try:
-            line = self.format(record) + "\n"
-            self.everything.write(line.encode())
+            line = self._line(record)
+            self.everything.write(line)
         except Exception as error:  # noqa: BLE001 - logging may not raise into a request
             _report_loss(record, line, error)
             return
         _count(metrics.log_records_total, record.levelname)
         if record.levelno >= logging.ERROR:
             try:
-                self.errors.write(line.encode())
+                self.errors.write(line)
             except OSError as error:
                 _say(f"error.log cannot be written ({error.strerror}); app.log has the record\n")
-        self._tell_lost()
+        if self._lost:
+            self._tell_lost()
+
+    def createLock(self) -> None:  # noqa: N802 - logging's name
+        """Need no lock: the files are safe with many threads."""
+        self.lock = None
 
     def close(self) -> None:
         self.everything.close()
@@ -77,13 +84,13 @@ class LogFilesHandler(logging.Handler):
         # The runner does this first, if there is one: it knows better what is not stored yet.
         lost = drop(path, shipped, self._spool_max_bytes * 11 // 10)
         if lost:
-            self._lost += lost
+            self._lost.append(lost)
             _say(f"{lost} log lines were never stored and had to go: LOG_SPOOL_MAX_BYTES reached\n")
 
     def _tell_lost(self) -> None:
-        # Not where it is found out: there the file is still locked for the line before.
-        lost, self._lost = self._lost, 0
-        if lost:
+        # Not where it is found out: that is in the middle of another line.
+        with contextlib.suppress(IndexError):
+            lost = self._lost.pop()
             log.warning("Log lines were deleted unshipped", extra={"details": {"lines": lost}})
 
     def _prune_errors(self) -> None:
@@ -96,12 +103,12 @@ class LogFilesHandler(logging.Handler):
             _say(f"the log files cannot be rotated and go on growing: {reason}\n")
 
 
-def _report_loss(record: logging.LogRecord, line: str, error: Exception) -> None:
+def _report_loss(record: logging.LogRecord, line: bytes, error: Exception) -> None:
     reason = "write_failed" if isinstance(error, OSError) else "format_failed"
     if not getattr(record, "in_outbox", False):
         _count(metrics.log_records_dropped_total, reason)
     # The unformatted record may hold secrets: without a line only its origin is named.
-    _say(line or f"a {record.levelname} record of {record.name} could not be formatted\n")
+    _say(line.decode() or f"a {record.levelname} record of {record.name} could not be formatted\n")
 
 
 def _count(counter: Counter, label: str) -> None:

@@ -4,12 +4,14 @@ import contextlib
 import fcntl
 import os
 import re
+import stat
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 # As logrotate names what it renames or copies; compressed files are past reading.
 _COPY = re.compile(r"app\.log[.-]\d[\d-]*")
+WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 def rotated(path: Path) -> list[Path]:
@@ -49,6 +51,24 @@ def host_id(log_dir: Path) -> str:
             os.link(draft, path)
         draft.unlink()
     return known
+
+
+def seal(segment: int) -> bool:
+    """Take the permission to write from an open rotated segment; tell whether that is done.
+
+    A writer that has it open looks after each line: what it adds from now on it writes again
+    elsewhere. So who reads or counts after this has all that was written here only.
+    """
+    mode = stat.S_IMODE(os.fstat(segment).st_mode)
+    if mode & WRITABLE:
+        os.fchmod(segment, mode & ~WRITABLE)
+    # There are file systems that only say that they did it.
+    return is_sealed(os.fstat(segment))
+
+
+def is_sealed(found: os.stat_result) -> bool:
+    """Tell whether a segment is read, or was dropped, as it is."""
+    return not found.st_mode & WRITABLE
 
 
 def known_host_id(log_dir: Path) -> str | None:
@@ -169,6 +189,9 @@ def _size(path: Path) -> int:
 def _lines(path: Path, start: int) -> int:
     try:
         with path.open("rb") as file:
+            # A line that comes behind the count is written again elsewhere.
+            with contextlib.suppress(OSError):
+                seal(file.fileno())
             file.seek(start)
             return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
     except FileNotFoundError:

@@ -40,6 +40,7 @@ def setup_logging(app: Flask) -> None:
     """
     config = app.config
     logging.raiseExceptions = False
+    find_out_less()
     _learn_secrets(config)
     formatter = JSONFormatter(config["RELEASE"], config["LOG_LINE_MAX_BYTES"])
     log_dir = Path(config["LOG_DIR"])
@@ -61,6 +62,17 @@ def setup_logging(app: Flask) -> None:
     root.addHandler(files)
     root.addHandler(console)
     _set_levels(config["LOG_LEVEL"])
+
+
+def find_out_less() -> None:
+    """Have logging leave out what no record of ours says, as its documentation advises.
+
+    The line that logged and its thread cost a fifth of a record. To have `%(lineno)d` in a format
+    of your own, delete this.
+    """
+    logging._srcfile = None
+    for name in ("logThreads", "logMultiprocessing", "logAsyncioTasks"):
+        setattr(logging, name, False)
 
 
 def _set_levels(level: str) -> None:

@@ -1,11 +1,13 @@
 """The metrics of the product, by the names that Prometheus shows, and what counts requests."""
 
 import threading
+import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 from weakref import WeakSet
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, Response, g, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_flask_exporter import PrometheusMetrics
 from sqlalchemy import Engine, event
@@ -51,35 +53,77 @@ requests_unknown_method_total = Counter(
 
 REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-do_not_track = PrometheusMetrics.do_not_track()
-_mark_untracked = do_not_track(lambda: None)
 
 
 def init_app(app: Flask) -> None:
     """Count this app's requests and watch its connection pools; needs the database bound."""
-    # Each app has its own request metrics: the exporter counts nothing for the second app that
-    # uses one registry, and says nothing about it.
+    # Each app has its own request metrics: two in one process would count into one another's.
     registry = CollectorRegistry(auto_describe=True)
-    PrometheusMetrics(app, path=None, group_by=url_rule, registry=registry, buckets=REQUEST_BUCKETS)
     app.extensions["request_metrics"] = registry
-    # Hooks after a request run last in, first out: this one runs before the exporter's.
-    app.after_request(set_unknown_method_apart)
+    counted = RequestMetrics(registry)
+    app.before_request(counted.begin)
+    app.after_request(counted.count)
+    app.teardown_request(counted.count_propagated)
     with app.app_context():
         for engine in db.engines.values():
             _pools.listen(engine)
 
 
-def url_rule(request: Request) -> str:
-    """Return the route's template; all paths without a route share one value."""
-    return request.url_rule.rule if request.url_rule else "unmatched"
+class RequestMetrics:
+    """The exporter's metrics of requests, by its names and with its labels, and its `info`.
 
+    Its own hooks cost several times as much, because they find each series anew.
+    """
 
-def set_unknown_method_apart(response: Response) -> Response:
-    """Keep each method that a client makes up from becoming a series of its own."""
-    if request.method not in METHODS:
-        requests_unknown_method_total.inc()
-        _mark_untracked()
-    return response
+    def __init__(self, registry: CollectorRegistry) -> None:
+        exporter = PrometheusMetrics(None, path=None, registry=registry)
+        exporter.info("flask_exporter_info", "Version of the exporter.", version=exporter.version)
+        self._durations = Histogram(
+            "flask_http_request_duration_seconds", "Time that a request took.",
+            ["method", "url_rule", "status"], buckets=REQUEST_BUCKETS, registry=registry,
+        )  # fmt: skip
+        self._totals = Counter(
+            "flask_http_request_total", "Requests.", ["method", "status"], registry=registry
+        )
+        self._exceptions = Counter(
+            "flask_http_request_exceptions_total", "Exceptions that left Flask.",
+            ["method", "status"], registry=registry,
+        )  # fmt: skip
+        # As many as there are series, which have no bound either.
+        self._series = lru_cache(maxsize=None)(self._find)
+
+    def begin(self) -> None:
+        g.metrics_began = time.perf_counter()
+
+    def count(self, response: Response) -> Response:
+        """Count a request once: if another hook raises, Flask runs the hooks again."""
+        self._count(response.status_code)
+        return response
+
+    def count_propagated(self, exc: BaseException | None) -> None:
+        """Count what left Flask without an answer, as in debug mode and under TESTING."""
+        if exc is not None:
+            self._count(500)
+            if request.method in METHODS:
+                self._exceptions.labels(request.method, 500).inc()
+
+    def _count(self, status: int) -> None:
+        asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+        began: float | None = g.pop("metrics_began", None)
+        if began is None or hasattr(asked, "prom_do_not_track"):
+            return
+        if asked.method not in METHODS:
+            # Each that a client makes up would be a series of its own.
+            requests_unknown_method_total.inc()
+            return
+        rule = asked.url_rule
+        # By the route's template; all paths without a route share one value.
+        duration, total = self._series(asked.method, rule.rule if rule else "unmatched", status)
+        duration.observe(time.perf_counter() - began)
+        total.inc()
+
+    def _find(self, method: str, rule: str, status: int) -> tuple[Histogram, Counter]:
+        return self._durations.labels(method, rule, status), self._totals.labels(method, status)
 
 
 class PoolWatch:

@@ -10,9 +10,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_flask_exporter import PrometheusMetrics
 
 from app.observability.measured_metrics import Measured, several_workers
-from app.observability.metrics import REGISTRY, do_not_track
+from app.observability.metrics import REGISTRY
 
 
 class Source(Protocol):
@@ -24,7 +25,8 @@ class Source(Protocol):
 def init_app(app: Flask) -> None:
     """Serve /metrics; asks METRICS_TOKEN of the reader when it is set."""
     app.extensions["measured_metrics"] = Measured(app)
-    app.add_url_rule("/metrics", "metrics", do_not_track(show_metrics))
+    untracked = PrometheusMetrics.do_not_track()
+    app.add_url_rule("/metrics", "metrics", untracked(show_metrics))
 
 
 def show_metrics() -> Response:

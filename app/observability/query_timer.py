@@ -12,7 +12,8 @@ from types import FrameType
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Engine, event
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import ExecutionContext
 
 from app.extensions import db
 from app.observability import metrics
@@ -74,10 +75,12 @@ _stats: ContextVar[QueryStats | None] = ContextVar("query_stats", default=None)
 
 
 def init_app(app: Flask) -> None:
-    """Listen on each engine of the application, and on no other."""
+    """Time the statements of each engine of the application, and of no other."""
     with app.app_context():
         for engine in db.engines.values():
-            _EngineTimer(engine, app.config["SLOW_QUERY_MS"])
+            context = engine.dialect.execution_ctx_cls
+            engine.dialect.execution_ctx_cls = _timed(context, app.config["SLOW_QUERY_MS"])
+            event.listen(engine, "handle_error", _failed)
 
 
 def start() -> QueryStats:
@@ -97,47 +100,53 @@ def stop() -> None:
     _stats.set(None)
 
 
-class _EngineTimer:
-    """Time the statements of one engine."""
+def _timed(context_class: type[ExecutionContext], slow_ms: float) -> type[ExecutionContext]:
+    """Return what executes a statement, with a timer.
 
-    def __init__(self, engine: Engine, slow_ms: float) -> None:
-        self._slow_ms = slow_ms
-        event.listen(engine, "before_cursor_execute", self._before)
-        event.listen(engine, "after_cursor_execute", self._after)
-        event.listen(engine, "handle_error", self._failed)
+    No listener: as soon as an engine has one, each connection joins its own events with the
+    engine's, a dozen kinds, which takes several times as long as all that is done here.
+    """
 
-    def _before(
-        self, _conn: Any, _cursor: Any, _sql: str, _params: Any, context: Any, _many: bool
-    ) -> None:
-        context.glasshouse_started = time.perf_counter()
+    class Timed(context_class):  # type: ignore[misc,valid-type]
+        glasshouse_started: float | None = None
 
-    def _after(
-        self, _conn: Any, _cursor: Any, sql: str, _params: Any, context: Any, _many: bool
-    ) -> None:
-        self._finish(context, sql)
+        def pre_exec(self) -> None:
+            super().pre_exec()
+            self.glasshouse_started = time.perf_counter()
 
-    def _failed(self, error: Any) -> None:
-        # after_cursor_execute is not called for a statement that fails.
-        if error.execution_context is not None and error.statement:
-            self._finish(error.execution_context, error.statement)
+        def glasshouse_finish(self, sql: str) -> None:
+            # Nothing more to tell when its rows cannot be fetched later.
+            started, self.glasshouse_started = self.glasshouse_started, None
+            if started is not None:
+                _finish(sql, started, slow_ms)
 
-    def _finish(self, context: Any, sql: str) -> None:
-        started = getattr(context, "glasshouse_started", None)
-        if started is None:
-            return
-        ms = (time.perf_counter() - started) * 1000
-        metrics.db_query_duration_seconds.observe(ms / 1000)
-        stats, slow = _stats.get(), ms >= self._slow_ms
-        if stats is None and not slow:
-            return
-        statement, line = shape(sql), _calling_line()
-        if stats is not None:
-            stats.add(statement, line, started, ms)
-        if slow:
-            record_event(
-                "slow_query", "slow query", level=logging.WARNING, statement=statement,
-                duration_ms=round(ms, 3), details={"line": line},
-            )  # fmt: skip
+        def post_exec(self) -> None:
+            self.glasshouse_finish(self.statement)
+            super().post_exec()
+
+    return Timed
+
+
+def _failed(error: Any) -> None:
+    # post_exec() is not called for a statement that fails.
+    if error.execution_context is not None and error.statement:
+        error.execution_context.glasshouse_finish(error.statement)
+
+
+def _finish(sql: str, started: float, slow_ms: float) -> None:
+    ms = (time.perf_counter() - started) * 1000
+    metrics.db_query_duration_seconds.observe(ms / 1000)
+    stats, slow = _stats.get(), ms >= slow_ms
+    if stats is None and not slow:
+        return
+    statement, line = shape(sql), _calling_line()
+    if stats is not None:
+        stats.add(statement, line, started, ms)
+    if slow:
+        record_event(
+            "slow_query", "slow query", level=logging.WARNING, statement=statement,
+            duration_ms=round(ms, 3), details={"line": line},
+        )  # fmt: skip
 
 
 _IDENTIFIER = r'"(?:[^"]|"")*+"'

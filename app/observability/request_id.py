@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from flask import Flask, Response, g, request, session
+from flask import Flask, Request, Response, g, request, session
 
 from app.observability import log_context
 from app.observability.ids import new_id
@@ -11,6 +11,7 @@ from app.observability.log_redaction import use_request_secrets
 from app.observability.request_secrets import RequestSecrets
 
 HEADER = "X-Request-ID"
+_IN_ENVIRON = "HTTP_X_REQUEST_ID"
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -33,11 +34,15 @@ def get_request_id() -> str | None:
 
 
 def _begin() -> None:
-    use_request_secrets(RequestSecrets(request))
-    fields: dict[str, Any] = {"request_id": accept_or_make(request.headers.get(HEADER))}
-    if request.url_rule is not None:
-        fields["route"] = request.url_rule.rule
-    if request.endpoint != "static" and (claim := session.get("_user_id")):
+    asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+    use_request_secrets(RequestSecrets(asked))
+    fields: dict[str, Any] = {
+        "request_id": accept_or_make(asked.environ.get(_IN_ENVIRON)),
+        "remote_addr": asked.remote_addr,
+    }
+    if asked.url_rule is not None:
+        fields["route"] = asked.url_rule.rule
+    if asked.endpoint != "static" and (claim := session.get("_user_id")):
         # Signed, so true of whoever holds the session; the user loader corrects an ended one.
         fields |= {"user_id": str(claim).partition(":")[0], "account": session.get("account")}
     g.log_context_token = log_context.bind(**fields)

@@ -25,17 +25,23 @@ class RequestSecrets:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._head: set[str] | None = None
-        self._bodies_seen: tuple[bool, bool] = (False, False)
+        self._form_seen = self._json_seen = False
         self._all: tuple[str, ...] = ()
 
     def __call__(self) -> tuple[str, ...]:
-        bodies = "form" in vars(self._request), self._request._cached_json[0] is not ...
-        if self._head is None or bodies != self._bodies_seen:
-            if self._head is None:
-                self._head = _all_spellings(self._from_head())
-            found = self._head | _all_spellings(self._from_bodies(*bodies))
-            self._all, self._bodies_seen = tuple(longest_first(found)), bodies
+        request = self._request
+        form = "form" in request.__dict__
+        json_body = request._cached_json[0] is not ...
+        if self._head is None or form is not self._form_seen or json_body is not self._json_seen:
+            self._collect(form, json_body)
         return self._all
+
+    def _collect(self, form: bool, json_body: bool) -> None:
+        if self._head is None:
+            self._head = _all_spellings(self._from_head())
+        found = self._head | _all_spellings(self._from_bodies(form, json_body))
+        self._all = tuple(longest_first(found))
+        self._form_seen, self._json_seen = form, json_body
 
     def _from_head(self) -> Iterator[str]:
         request = self._request

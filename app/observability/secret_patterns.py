@@ -54,23 +54,33 @@ _RULES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
      re.compile(rf"<[\w:.-]{{0,30}}?{_NAME}(?:\s[^<>]{{0,200}}+)?>(?P<secret>[^<]++)</")),
     (("--",),
      re.compile(rf"(?<![\w-])--[\w-]{{0,30}}?{_NAME}\s{{1,8}}(?P<secret>[^\s-]\S*+)")),
-    (("akia", "ghp_", "gho_", "ghs_", "github_pat_", "xox"),
-     re.compile(r"(?<!\w)(?P<secret>akia[a-z0-9]{16}|gh[ops]_[a-z0-9]{20,}+"
+    (("akia", "gh_", "ghp_", "gho_", "ghs_", "github_pat_", "xox"),
+     re.compile(r"(?<!\w)(?P<secret>akia[a-z0-9]{16}|gh[ops]_[a-z0-9]{20,}+|gh_[\w-]{40,}+"
                 r"|github_pat_\w{20,}+|xox[a-z]-[\w-]{10,}+)")),
     (("eyj",), re.compile(r"(?<![\w-])(?P<secret>eyj[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+)?)")),
     # PostgreSQL's DETAIL repeats the row's values.
     (("detail:",), re.compile(r"^detail:\s{0,8}(?P<secret>[^\r\n]++)", re.MULTILINE)),
 )  # fmt: skip
-_WORDS = tuple(word for words, _ in _RULES for word in words)
+# Each text that a pattern matches has one of them.
+_MARKS = (
+    "=", ":", "%3d", "',", '",', "--", "</", "bearer", "basic",
+    "akia", "ghp_", "gho_", "ghs_", "github_pat_", "xox", "eyj",
+)  # fmt: skip
 
 
-def may_match(text: str) -> bool:
-    """Tell, fast, whether a text may hold what looks like a secret or names one; most do not."""
+def matches(text: str) -> bool:
+    """Tell, fast, whether a text holds what looks like a secret; most do not."""
     lowered = text.lower()
-    for word in _WORDS:
-        if word in lowered:
-            return True
-    return "İ" in text  # See below.
+    for mark in _MARKS:
+        if mark in lowered:
+            break
+    else:
+        return "İ" in text  # See below.
+    return "İ" in text or any(
+        pattern.search(lowered)
+        for words, pattern in _RULES
+        if any(word in lowered for word in words)
+    )
 
 
 def mask_patterns(text: str, mask: str) -> str:

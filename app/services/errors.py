@@ -1,11 +1,15 @@
 """What a service refuses, with the HTTP status that says so."""
 
+from collections.abc import Mapping
+
 
 class ServiceError(Exception):
     """Refuse an operation; `errors` maps a field to what is wrong with it."""
 
     status = 400
     title = "That did not work"
+    # What the answer says beside it.
+    headers: Mapping[str, str] = {}
 
     def __init__(self, message: str = "", *, errors: dict[str, str] | None = None) -> None:
         super().__init__(message or self.title)

@@ -1,6 +1,6 @@
 """Questions about the log, for pages and commands; knows the store by its contract only."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,13 +14,15 @@ from app.logstore.record import KEEPS, time_of
 
 # Pages and commands take the questions' types from here: they know no store.
 __all__ = [
-    "FileUnreadable", "LogQuery", "Page", "Record", "StoreUnavailable", "asking_files",
-    "count_errors", "errors", "every", "get", "get_error_summary", "get_failed_logins", "newest",
-    "not_found", "oldest", "per_hour", "request_story", "runner_status", "search", "slow_queries",
-    "tail", "user_history",
+    "WITHOUT_SAMPLES", "FileUnreadable", "LogQuery", "Page", "Record", "StoreUnavailable",
+    "asking_files", "count_errors", "errors", "every", "get", "get_error_summary",
+    "get_failed_logins", "neighbours", "newest", "not_found", "oldest", "per_hour",
+    "request_story", "runner_status", "search", "slow_queries", "tail", "user_history",
 ]  # fmt: skip
 
 Record = dict[str, Any]
+# One a minute from each process: left out unless asked for.
+WITHOUT_SAMPLES = (LogQuery(actions=("sample",)),)
 _ERRORS = ("ERROR", "CRITICAL")
 _PAGE = 500
 _LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
@@ -116,6 +118,16 @@ def request_story(request_id: str, limit: int = 2000) -> list[Record]:
         if (before := page.next) is None:
             break
     return records[::-1]
+
+
+def neighbours(request: Mapping[str, Any]) -> tuple[Record | None, Record | None]:
+    """Return the request of the same user before a `request` record, and the one after it."""
+    if request.get("user_id") is None:
+        return None, None
+    query = LogQuery(user_id=request["user_id"], actions=("request",))
+    before = current_store().page(query, request["id"], 1).records
+    after = current_store().newer(query, request["id"], 1)
+    return next(iter(before), None), next(iter(after), None)
 
 
 def get_error_summary(hours: float = 24) -> list[dict[str, Any]]:

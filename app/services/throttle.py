@@ -23,6 +23,7 @@ class TooManyAttempts(ServiceError):
         unit = "minute" if minutes == 1 else "minutes"
         super().__init__(f"Too many attempts. Please try again in {minutes} {unit}.")
         self.retry_after = retry_after
+        self.headers = {"Retry-After": str(retry_after)}
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ LOGIN_PER_ADDRESS = Limit("login-address", parse("50 per 15 minutes"))
 REGISTER_PER_ADDRESS = Limit("register-address", parse("20 per hour"))
 RESET_PER_ACCOUNT = Limit("reset-account", parse("5 per hour"))
 RESET_PER_ADDRESS = Limit("reset-address", parse("20 per hour"))
+TOKEN_PER_ADDRESS = Limit("token-address", parse("50 per 15 minutes"))
 
 
 def take(*attempts: tuple[Limit, str]) -> None:

@@ -46,6 +46,19 @@ for (const input of document.querySelectorAll("input[type=file][data-max-bytes]"
   });
 }
 
+// The clipboard is there only on secure pages; elsewhere the button stays hidden.
+for (const button of document.querySelectorAll("button[data-copy]")) {
+  if (!navigator.clipboard) continue;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    button.textContent = "Copied";
+    setTimeout(() => {
+      button.textContent = "Copy";
+    }, 2000);
+  });
+}
+
 // A form is sent once, however often its button is pressed. After some seconds it may be sent
 // again: the first time was stopped, or failed on its way.
 for (const form of document.querySelectorAll("form[method=post]")) {

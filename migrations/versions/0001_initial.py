@@ -1,4 +1,4 @@
-"""The first tables: accounts, items, outbox, alerts and rate limits; the log, its
+"""The first tables: accounts, API tokens, items, outbox, alerts and rate limits; the log, its
 checkpoints and its counts.
 
 Revision: 0001
@@ -41,6 +41,22 @@ def upgrade_() -> None:
         sa.UniqueConstraint("email", name=op.f("uq_users_email")),
     )
     op.create_table(
+        "api_tokens",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(80), nullable=False),
+        sa.Column("token_hash", sa.String(64), nullable=False),
+        sa.Column("prefix", sa.String(16), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_used_at", sa.DateTime(timezone=True)),
+        sa.Column("expires_at", sa.DateTime(timezone=True)),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_api_tokens_user_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_tokens")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_api_tokens_token_hash")),
+        sa.UniqueConstraint("user_id", "name", name=op.f("uq_api_tokens_user_id_name")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "items",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(120), nullable=False),
@@ -70,6 +86,14 @@ def upgrade_() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
     )
     op.create_table(
+        "error_states",
+        sa.Column("fingerprint", sa.String(64), nullable=False),
+        sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("resolved_by", sa.String(254), nullable=False),
+        sa.Column("release", sa.String(64)),
+        sa.PrimaryKeyConstraint("fingerprint", name=op.f("pk_error_states")),
+    )
+    op.create_table(
         "alerts",
         sa.Column("rule", sa.String(64), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
@@ -89,7 +113,8 @@ def upgrade_() -> None:
 
 
 def downgrade_() -> None:
-    for table in ("rate_limits", "alerts", "outbox", "items", "users"):
+    tables = ("rate_limits", "alerts", "error_states", "outbox", "items", "api_tokens", "users")
+    for table in tables:
         op.drop_table(table)
 
 
@@ -120,15 +145,20 @@ def upgrade_logs() -> None:
         sa.Column("action", sa.String(64), nullable=False),
         sa.Column("route", sa.String(255), nullable=False),
         sa.Column("status_class", sa.SmallInteger(), nullable=False),
+        sa.Column("fingerprint", sa.String(64), nullable=False),
         sa.Column("bucket", sa.SmallInteger(), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(
-            "step", "start", "source", "level", "action", "route", "status_class", "bucket",
-            name=op.f("pk_log_counts"),
+            "step", "start", "source", "level", "action", "route", "status_class", "fingerprint",
+            "bucket", name=op.f("pk_log_counts"),
         ),
         sqlite_with_rowid=False,
         postgresql_with={"fillfactor": 70},
     )
+    _index(
+        "ix_log_counts_fingerprint", "step", "start", "fingerprint", where="fingerprint <> ''",
+        table="log_counts",
+    )  # fmt: skip
     record_id = sa.String(36).with_variant(sa.UUID(as_uuid=False), "postgresql")
     op.create_table(
         "logs",
@@ -177,9 +207,10 @@ def upgrade_logs() -> None:
     _index("ix_logs_request_id_id", "request_id", "id", where="request_id IS NOT NULL")
     _index("ix_logs_action_id", "action", "id", where="action <> 'request'")
     _index("ix_logs_level_id", "level", "id", where="level NOT IN ('DEBUG', 'INFO')")
+    _index("ix_logs_status_id", "status", "id", where="status IN (401, 403, 429)")
     _index("ix_logs_user_id_id", "user_id", "id", where="user_id IS NOT NULL")
     _index(
-        "ix_logs_exception_fingerprint_id", "exception_fingerprint", "id",
+        "ix_logs_exception_fingerprint_id", "exception_fingerprint", "id", "user_id",
         where="exception_fingerprint IS NOT NULL",
     )  # fmt: skip
     op.create_index("ix_logs_source_seq", "logs", ["source", "seq"])
@@ -192,8 +223,8 @@ def downgrade_logs() -> None:
     op.drop_table("log_checkpoints")
 
 
-def _index(name: str, *columns: str, where: str) -> None:
+def _index(name: str, *columns: str, where: str, table: str = "logs") -> None:
     condition = sa.text(where)
     op.create_index(
-        name, "logs", list(columns), sqlite_where=condition, postgresql_where=condition
+        name, table, list(columns), sqlite_where=condition, postgresql_where=condition
     )

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.alerting.notifiers import missing_settings, say_if_nobody_is_told, send_alert
+from app.alerting.notifiers import say_if_nobody_is_told, send_alert
 from app.observability.log_redaction import add_secret
-from app.services import email_service
+from app.services import alert_service, email_service
 from tests.helpers import free_port, log_lines
 
 
@@ -55,7 +55,7 @@ def test_the_mail_says_what_happened_where_when_and_what_to_do(
     assert labels["Severity"] == "critical"
     assert "testing" in labels["Where"].split(", ")[1]
     advice = lines[lines.index("What to do next") :]
-    assert "    /admin/logs?level=ERROR&range=1h" in advice
+    assert "    /admin/logs?q=level:%3E%3Derror&range=1h" in advice
     assert "    flask --app wsgi logs errors --since 1h" in advice
 
 
@@ -114,7 +114,7 @@ def test_what_is_missing_is_said_at_start_in_one_warning(
     alerting_app: Flask, settings: dict[str, Any], missing: list[str]
 ) -> None:
     alerting_app.config.update(settings)
-    assert missing_settings() == missing
+    assert alert_service.missing_settings() == missing
     say_if_nobody_is_told()
     warnings = [one for one in log_lines(alerting_app) if one["level"] == "WARNING"]
     assert [one["details"]["not_set"] for one in warnings] == (

@@ -10,8 +10,8 @@ from tests.helpers import Server, wait_for
 
 STRANGERS = ["/items", "/auth/login", "/auth/register", "/auth/forgot", "/demo", "/no/such/page"]
 MEMBERS = [
-    "/items", "/items/new", "/auth/password", "/demo/error", "/admin/logs",
-    "/admin/logs?level=NONE", "/admin/logs?text=nothing-like-it", "/admin/requests/not-there",
+    "/items", "/items/new", "/auth/password", "/account", "/demo/error", "/admin/logs",
+    "/admin/logs?q=level:NONE", "/admin/logs?q=nothing-like-it", "/admin/requests/not-there",
 ]  # fmt: skip
 # Controls and links that a screen reader could not name.
 NAMELESS = """

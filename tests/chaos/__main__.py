@@ -1,4 +1,4 @@
-"""The long run: `make chaos ARGS="--records 1000000 --store postgresql"`."""
+"""The long run: `make chaos ARGS="--records 1000000 --store postgresql"`, or with --serving 20."""
 
 import argparse
 import itertools
@@ -14,9 +14,13 @@ from typing import Any
 
 from tests.chaos.crew import SHIPPER_POINTS, WRITER_POINTS, Site
 from tests.chaos.oracle import Oracle
+from tests.chaos.serving import WEATHER, blow, troubled_site
 from tests.chaos.storm import Storm
 from tests.mongo_server import MongoServer
 from tests.postgres_server import PostgresServer
+
+# What is rotated away before the runner saw it goes with the logs when somebody removes them.
+SITES = {"without rotations": ("100000000", ""), "with rotations": ("16384", "logs are removed")}
 
 
 def main() -> int:
@@ -25,6 +29,8 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     started = time.monotonic()
     try:
+        if options.serving:
+            return sum(_serve(options, folder / one, one) for one in SITES)
         with _store(options.store, folder) as (url, server):
             storm = _storm(options, folder, url, server)
             return _report(storm, options.outages if server else 0, started)
@@ -42,12 +48,17 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--store", choices=["sqlite", "postgresql", "mongodb"], default="postgresql"
     )
+    parser.add_argument(
+        "--serving", type=int, metavar="ROUNDS", default=0,
+        help="instead: a gunicorn under load, for this many rounds of everything that can happen",
+    )  # fmt: skip
     return parser.parse_args()
 
 
 @contextmanager
 def _store(kind: str, folder: Path) -> Iterator[tuple[str, Any]]:
     """Give the address of a store, and its server if it has one."""
+    folder.mkdir(exist_ok=True)
     if kind == "sqlite":
         yield f"sqlite:///{folder / 'logs.db'}", None
         return
@@ -83,6 +94,25 @@ def _storm(options: argparse.Namespace, folder: Path, url: str, server: Any) -> 
     )  # fmt: skip
     storm.blow()
     return storm
+
+
+def _serve(options: argparse.Namespace, folder: Path, name: str) -> int:
+    """Serve through rounds of everything, each in another order; return 1 if something is wrong."""
+    max_bytes, never = SITES[name]
+    weather = [one for one in WEATHER if one != never] * options.serving
+    random.shuffle(weather)
+    with (
+        _store(options.store, folder) as (url, server),
+        troubled_site(folder, url, server, LOG_FILE_MAX_BYTES=max_bytes) as site,
+    ):
+        faults = blow(site, weather)
+        for fault in faults:
+            _say(f"FAULT: {fault}")
+        _say(
+            f"{name}: {len(site.load.answered):,} requests answered under {len(weather)} troubles: "
+            f"{site.lost} of their records lost, {len(faults)} faults"
+        )
+    return 1 if faults else 0
 
 
 def _report(storm: Storm, outages: int, started: float) -> int:

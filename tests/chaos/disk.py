@@ -43,10 +43,10 @@ class Disk:
 
 
 @contextmanager
-def small_disk(path: Path) -> Iterator[Disk]:
+def small_disk(path: Path, size: str = "1m") -> Iterator[Disk]:
     """Give a disk, or skip the test where nobody may mount one; in CI that is a failure."""
     try:
-        disk = Disk(path)
+        disk = Disk(path, size)
     except subprocess.CalledProcessError as error:
         text = f"a small disk needs the right to mount: {error.stderr.decode().strip()}"
         if os.environ.get("CI"):
@@ -56,6 +56,19 @@ def small_disk(path: Path) -> Iterator[Disk]:
         yield disk
     finally:
         subprocess.run(["umount", "--lazy", disk.path], check=False, capture_output=True)
+
+
+@contextmanager
+def read_only(path: Path) -> Iterator[None]:
+    """Make a folder one that nobody can write to, and that lacks what was in it.
+
+    The disk itself cannot turn read-only while a server has its log open there.
+    """
+    _mount("-t", "tmpfs", "-o", "ro", "tmpfs", str(path))
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", path], check=True, capture_output=True)
 
 
 def _remounted(path: Path, how: str) -> bool:

@@ -1,6 +1,5 @@
 """Deliberately broken variants of the pipeline; the oracle must find each of them out."""
 
-import fcntl
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -23,12 +22,14 @@ def break_part(variant: str) -> None:
         VARIANTS[variant]()
 
 
-def _no_lock() -> None:
-    class NoLock:
-        def __getattr__(self, name: str) -> Any:
-            return (lambda *_: None) if name == "flock" else getattr(fcntl, name)
+def _unmarked_seal() -> None:
+    """The runner reads to the end without telling any writer."""
+    log_spool.seal = lambda _: True
 
-    log_file.fcntl = NoLock()  # type: ignore[assignment]
+
+def _no_look() -> None:
+    """Writers do not care what became of the file that they have written to."""
+    log_file._is_left = lambda _: False
 
 
 def _no_append() -> None:
@@ -129,10 +130,19 @@ def _silent_loss() -> None:
     log_handlers._count = lambda *_: None
 
 
+def _raising_handler() -> None:
+    """What the disk refuses, the request gets to feel."""
+
+    def report(_record: Any, _line: str, error: Exception) -> None:
+        raise error
+
+    log_handlers._report_loss = report
+
+
 def _wall_clock() -> None:
     def new_id() -> str:
-        low = int.from_bytes(os.urandom(9), "big") | 1
-        return ids._format(ids.time.time_ns() // 1_000_000, low)
+        ms, low = ids.time.time_ns() // 1_000_000, os.urandom(10).hex()
+        return f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7{low[:3]}-8{low[3:6]}-{low[6:18]}"
 
     from app.observability import log_formatters
 
@@ -140,7 +150,8 @@ def _wall_clock() -> None:
 
 
 VARIANTS: dict[str, Callable[[], None]] = {
-    "no flock": _no_lock,
+    "sealed without a mark": _unmarked_seal,
+    "no look after a line": _no_look,
     "no append": _no_append,
     "no torn-line recovery": _glued_lines,
     "offset by inode": _inode,
@@ -152,5 +163,6 @@ VARIANTS: dict[str, Callable[[], None]] = {
     "only files with a name are read": _follow_no_file,
     "copies are not read": _no_copies,
     "loss not counted": _silent_loss,
+    "loss raised into the request": _raising_handler,
     "ids by the wall clock": _wall_clock,
 }

@@ -3,6 +3,7 @@
 import os
 import re
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.logstore.contract import Checkpoint, Group, LogQuery, LogStore, StoreUnavailable
+from app.logstore.filters import is_exact
 from app.logstore.record import normalise
 from app.observability.ids import id_floor
 from tests.logstore.stores import SOURCE, everything, open_store, put, sample
@@ -85,7 +87,7 @@ def test_what_is_newer_comes_oldest_first(log_store: LogStore) -> None:
         (LogQuery(), 3, ["4", "5", "6"]),
         (LogQuery(user_id="1"), 3, ["5", "7"]),
         (LogQuery(levels=("INFO", "ERROR")), 6, ["7", "8"]),
-        (LogQuery(text="8"), 0, ["8"]),
+        (LogQuery(texts=("8",)), 0, ["8"]),
         (LogQuery(), 8, []),
     ):
         newer = log_store.newer(query, records[after]["id"], 3)
@@ -118,54 +120,77 @@ FILTERS = [
     (LogQuery(actions=("item_create", "request")), "ab"),
     (LogQuery(actions=("request",)), "a"),
     (LogQuery(actions=("item_create", "error"), levels=("ERROR", "INFO")), "bc"),
-    (LogQuery(without_actions=("request", "error")), "bdef"),
+    (LogQuery(without=(LogQuery(actions=("request", "error")),)), "bdef"),
     (LogQuery(user_id="7"), "ab"),
     (LogQuery(account="b@c.d"), "b"),
     (LogQuery(request_id="r1"), "abc"),
     (LogQuery(fingerprint="f1"), "c"),
     (LogQuery(route="/items/<id>"), "a"),
     (LogQuery(status_min=500), "a"),
-    (LogQuery(status_min=400, status_max=499), ""),
-    (LogQuery(status_max=10**30), "a"),
+    (LogQuery(status_min=400, status_max=499), "e"),
+    (LogQuery(status_max=10**30), "ae"),
+    (LogQuery(status_min=403, status_max=403), "e"),
+    (LogQuery(status_min=429, status_max=429), ""),
     (LogQuery(min_duration_ms=100), "a"),
+    (LogQuery(max_duration_ms=119.5), ""),
+    (LogQuery(min_duration_ms=120, max_duration_ms=120), "a"),
+    (LogQuery(equal=(("method", "PUT"),)), "a"),
+    (LogQuery(equal=(("method", "GET"), ("method", "PUT"), ("path", "/items/5"))), "a"),
+    (LogQuery(equal=(("method", "PUT"), ("path", "/items"))), ""),
+    (LogQuery(equal=(("target_type", "item"), ("target_id", "5"), ("target_id", "6"))), "b"),
+    (LogQuery(equal=(("parent_request_id", "p"), ("host", "\0"), ("outcome", "x"))), ""),
+    (LogQuery(equal=tuple((name, "w1") for name in ("host", "release", "remote_addr"))), "c"),
+    (LogQuery(equal=(("logger", "app.test"),)), "abcdef"),
+    (LogQuery(without=(LogQuery(levels=("INFO",)), LogQuery(status_min=500))), "cef"),
+    (LogQuery(without=(LogQuery(user_id="7", actions=("request",)),)), "bcdef"),
+    (LogQuery(without=(LogQuery(without=(LogQuery(user_id="7"),)),)), "ab"),
+    (LogQuery(without=(LogQuery(without=(LogQuery(texts=("größe",)),)),)), "e"),
+    (LogQuery(levels=("INFO",), without=(LogQuery(since=minutes(1), until=minutes(3)),)), "ad"),
     (LogQuery(since=minutes(2)), "cdef"),
     (LogQuery(until=minutes(2)), "ab"),
     (LogQuery(since=minutes(1), until=minutes(3), levels=("INFO",)), "b"),
-    (LogQuery(text="hello"), "d"),
-    (LogQuery(text="HELLO wor"), "d"),
-    (LogQuery(text="/items/5"), "a"),
-    (LogQuery(text="valueerror"), "c"),
-    (LogQuery(text="broken cable"), "c"),
-    (LogQuery(text="select 1"), "a"),
-    (LogQuery(text="b@c"), "b"),
-    (LogQuery(text="GRÖSSE"), "d"),
-    (LogQuery(text="größe"), "e"),
-    (LogQuery(text="GRÖßE"), "e"),
-    (LogQuery(text="100%"), "f"),
-    (LogQuery(text="0%_"), "f"),
-    (LogQuery(text="a_b"), ""),
-    (LogQuery(text='say "hi" \\'), "b"),
-    (LogQuery(text='GRÖSSE "x'), "d"),
-    (LogQuery(text=".*"), ""),
-    (LogQuery(text='xÖ"'), "f"),
-    (LogQuery(text='","'), ""),
-    (LogQuery(text="x" * 40_000), ""),
-    (LogQuery(text="nowhere\0"), ""),
+    (LogQuery(texts=("hello",)), "d"),
+    (LogQuery(texts=("HELLO wor",)), "d"),
+    (LogQuery(texts=("/items/5",)), "a"),
+    (LogQuery(texts=("valueerror",)), "c"),
+    (LogQuery(texts=("broken cable",)), "c"),
+    (LogQuery(texts=("select 1",)), "a"),
+    (LogQuery(texts=("b@c",)), "b"),
+    (LogQuery(texts=("GRÖSSE",)), "d"),
+    (LogQuery(texts=("größe",)), "e"),
+    (LogQuery(texts=("GRÖßE",)), "e"),
+    (LogQuery(texts=("100%",)), "f"),
+    (LogQuery(texts=("0%_",)), "f"),
+    (LogQuery(texts=("a_b",)), ""),
+    (LogQuery(texts=('say "hi" \\',)), "b"),
+    (LogQuery(texts=('GRÖSSE "x',)), "d"),
+    (LogQuery(texts=(".*",)), ""),
+    (LogQuery(texts=('xÖ"',)), "f"),
+    (LogQuery(texts=('","',)), ""),
+    (LogQuery(texts=("5k",)), ""),
+    (LogQuery(texts=("hello", "GRÖSSE")), "d"),
+    (LogQuery(texts=("hello", "there", "")), ""),
+    (LogQuery(texts=("x" * 40_000,)), ""),
+    (LogQuery(texts=("nowhere\0",)), ""),
     (LogQuery(user_id="\0", request_id="\ud800"), ""),
-    (LogQuery(text="i", user_id="7", levels=("INFO",)), "ab"),
+    (LogQuery(texts=("i",), user_id="7", levels=("INFO",)), "ab"),
 ]
 
 
 FILTERED = [
     sample(minutes(0), message="a", action="request", path="/items/5", route="/items/<id>",
-           status=500, duration_ms=120.0, user_id="7", request_id="r1", statement="SELECT 1"),
+           status=500, duration_ms=120.0, user_id="7", request_id="r1", statement="SELECT 1",
+           method="PUT"),
     sample(minutes(1), message="b", action="item_create", user_id="7", account="b@c.d",
-           request_id="r1", details={"note": 'Say "hi" \\ there'}),
+           request_id="r1", details={"note": 'Say "hi" \\ there'}, target_type="item",
+           target_id="6"),
     sample(minutes(2), message="c", action="error", level="ERROR", request_id="r1",
-           exception={"type": "ValueError", "message": "Broken cable", "fingerprint": "f1"}),
+           exception={"type": "ValueError", "message": "Broken cable", "fingerprint": "f1"},
+           host="w1", release="w1", remote_addr="w1"),
     sample(minutes(3), message="d", details={"note": "Hello World", "size": 'grÖsse "x" axb'}),
-    sample(minutes(4), message="e", level="DEBUG", details={"size": "Größe"}),
-    sample(minutes(5), message="f", level="CRITICAL", details={"share": "100%_", "ä": 'xö"'}),
+    sample(minutes(4), message="e", level="DEBUG", status=403, details={"size": "Größe"}),
+    sample(minutes(5), message="f", level="CRITICAL",
+           details={"share": "100%_", "ä": 'xö"', "heat": "5\u212a"}),
 ]  # fmt: skip
 
 
@@ -174,11 +199,28 @@ def test_each_filter_selects_its_records(log_store: LogStore) -> None:
     for query, found in FILTERS:
         page = log_store.page(query)
         follow, _ = log_store.after(query, None)
-        counts = log_store.count_by(query, "message")
+        counted = sorted(value for value, _ in log_store.count_by(query, "message"))
         assert "".join(one["message"] for one in page.records[::-1]) == found, query
         assert (page.next, page.looked_back_to) == (None, None), query
         assert "".join(one["message"] for one in follow) == found, query
-        assert "".join(sorted(value for value, _ in counts)) == found, query
+        if not query.without or is_exact(query):
+            assert "".join(counted) == found, query
+
+
+def test_what_one_filter_selects_another_can_leave_out(log_store: LogStore) -> None:
+    put(log_store, *FILTERED)
+    for query, unwanted in FILTERS:
+        rest = LogQuery(without=(query,))
+        found = {one["message"] for one in log_store.page(rest).records}
+        assert found == set("abcdef") - set(unwanted), query
+        if is_exact(rest):
+            assert {value for value, _ in log_store.count_by(rest, "message")} == found, query
+
+
+def test_a_field_that_no_query_may_name_is_refused(log_store: LogStore) -> None:
+    for name in ("nonsense", "pid", "details", "query"):
+        with pytest.raises(ValueError, match=f"can ask for the field '{name}'"):
+            log_store.page(LogQuery(equal=((name, "x"),)))
 
 
 def test_a_search_that_runs_out_of_time_says_how_far_it_came_and_goes_on(log_store: Any) -> None:
@@ -186,11 +228,11 @@ def test_a_search_that_runs_out_of_time_says_how_far_it_came_and_goes_on(log_sto
     store._deadline = 0
     put(store, *(sample(minutes(index / 100), message="x") for index in range(3500)))
     put(store, sample(minutes(-1), message="needle"))
-    page = store.page(LogQuery(text="needle"))
+    page = store.page(LogQuery(texts=("needle",)))
     assert (page.records, page.looked_back_to) == ([], minutes(25))
     tries = 0
     while not page.records and page.next:
-        page = store.page(LogQuery(text="needle"), page.next)
+        page = store.page(LogQuery(texts=("needle",)), page.next)
         tries += 1
     assert [one["message"] for one in page.records] == ["needle"]
     assert tries > 1
@@ -431,3 +473,41 @@ def test_of_many_who_want_a_lease_at_once_one_gets_it(log_store: LogStore) -> No
     for thread in threads:
         thread.join()
     assert len(won) == 1
+
+
+def test_errors_are_grouped_by_fingerprint_over_time(log_store: LogStore) -> None:
+    def failed(name: str, minute: float, **fields: Any) -> dict[str, Any]:
+        exception = {"type": name.upper(), "traceback": "t", "fingerprint": name}
+        return sample(minutes(minute), level="ERROR", exception=exception, **fields)
+
+    records = [
+        failed("a", -2000, release="1"), failed("a", 0, user_id="7"), failed("a", 1, user_id="7"),
+        failed("a", 11, user_id="8"), failed("a", 12, message="newest"), failed("b", 5),
+        failed("c", 19), failed("old", -99),
+    ]  # fmt: skip
+    put(log_store, *records, sample(minutes(1), level="ERROR"))
+    query = LogQuery(since=minutes(0), until=minutes(20))
+    found = log_store.error_groups(query, 600)
+    assert [(one.fingerprint, one.counts, one.users) for one in found.groups] == [
+        ("c", [0, 1], 0), ("a", [2, 2], 2), ("b", [1, 0], 0),
+    ]  # fmt: skip
+    assert (found.starts, found.left_out) == ([minutes(0), minutes(10)], 0)
+    busy = found.groups[1]
+    assert (busy.first["id"], busy.first["release"]) == (records[0]["id"], "1")
+    assert busy.newest["message"] == "newest"
+    assert busy.newest["exception"] == {
+        "type": "A", "message": None, "traceback": None, "fingerprint": "a",
+    }  # fmt: skip
+    # Of the last step; there of more than are asked for those that happened more often.
+    some = log_store.error_groups(query, 600, limit=1)
+    assert ([one.fingerprint for one in some.groups], some.left_out) == (["a"], 2)
+    # What was asked for by name is told also when it did not happen then.
+    for name, told in (("a", [4]), ("old", [0]), ("none", None)):
+        one = log_store.error_groups(replace(query, fingerprint=name), 1200)
+        assert [group.counts for group in one.groups] == ([told] if told else []), name
+    # The counts outlive the records.
+    log_store.purge("error", [records[0]["id"]])
+    busy = log_store.error_groups(query, 600).groups[1]
+    assert busy.first["id"] == records[1]["id"]
+    assert busy.counted_since == minutes(-2000).replace(hour=0, minute=0)
+    assert log_store.recount(check=True).wrong == 0

@@ -82,15 +82,15 @@ def test_every_step_counts_every_record_once_and_batches_add_up(records: Any) ->
 def test_a_record_is_counted_at_the_time_of_its_id() -> None:
     record = {"id": derived_id(NOON + timedelta(minutes=61, seconds=5)), "source": "s",
               "level": "INFO", "action": None, "route": "/", "status": 503,
-              "duration_ms": None}  # fmt: skip
+              "duration_ms": None, "exception_fingerprint": "f"}  # fmt: skip
     noon = int(NOON.timestamp())
     noon_or_later = noon + 61 * MINUTE
     starts = [noon + HOUR + MINUTE, noon + HOUR, noon - noon % DAY]
     steps = list(zip(STEPS, starts, strict=True))
     assert tally([record]) == {
-        **{(step, start, "s", "INFO", "", "/", 5, NO_DURATION): 1 for step, start in steps},
+        **{(step, start, "s", "INFO", "", "/", 5, "f", NO_DURATION): 1 for step, start in steps},
         **{
-            (step, noon_or_later // -step * -step, "s", "INFO", "", "", 5, NO_DURATION): 1
+            (step, noon_or_later // -step * -step, "s", "INFO", "", "", 5, "", NO_DURATION): 1
             for step in ALL_STEPS
             if step < 0
         },
@@ -150,16 +150,20 @@ def test_a_chart_has_at_most_100_points(hours: float) -> None:
         (LogQuery(status_min=500), Selection(class_min=5)),
         (LogQuery(status_max=499), Selection(class_min=1, class_max=4)),
         (LogQuery(status_min=400, status_max=499), Selection(class_min=4, class_max=4)),
-        (LogQuery(route="\0", without_actions=("sample",)),
-         Selection(without_actions=("sample",), route="\ufffd")),
+        (LogQuery(route="\0", without=(LogQuery(actions=("sample",)),)),
+         Selection(without=(Selection(actions=("sample",)),), route="\ufffd")),
+        (LogQuery(without=(LogQuery(user_id="7"),)), None),
+        (LogQuery(without=(LogQuery(since=datetime(2026, 1, 1, tzinfo=UTC)),)), None),
+        (LogQuery(equal=(("host", "a"),)), None),
+        (LogQuery(max_duration_ms=9), None),
         (LogQuery(status_min=404, status_max=404), None),
         (LogQuery(status_min=0), None),
-        (LogQuery(text=""), Selection()),
-        (LogQuery(text="x"), None),
+        (LogQuery(texts=("",)), Selection()),
+        (LogQuery(texts=("x",)), None),
         (LogQuery(user_id="7"), None),
         (LogQuery(account="a@b.c"), None),
         (LogQuery(request_id="r"), None),
-        (LogQuery(fingerprint="f"), None),
+        (LogQuery(fingerprint="f"), Selection(failed=True, fingerprint="f")),
         (LogQuery(min_duration_ms=0), None),
     ],
 )  # fmt: skip

@@ -4,7 +4,7 @@ from app.logstore.mongo_counts import MongoCounts
 from app.logstore.mongo_documents import COUNTS
 from tests.mongo_server import close_clients
 
-KEY = Key(60, 120, "s", "INFO", "request", "/größe.$", 2, -1)
+KEY = Key(60, 120, "s", "INFO", "request", "/größe.$", 2, "", -1)
 
 
 def test_all_buckets_of_one_kind_share_a_document(mongo_url: str) -> None:

@@ -16,10 +16,10 @@ OPERATOR: Any = {"$ne": None}
         LogQuery(fingerprint=OPERATOR),
         LogQuery(account=OPERATOR),
         LogQuery(route=OPERATOR),
-        LogQuery(text=OPERATOR),
+        LogQuery(texts=(OPERATOR,)),
         LogQuery(actions=(OPERATOR,)),
         LogQuery(actions=("request", OPERATOR)),
-        LogQuery(without_actions=(OPERATOR,)),
+        LogQuery(without=(LogQuery(actions=(OPERATOR,)),)),
         LogQuery(status_min=OPERATOR),
         LogQuery(min_duration_ms=OPERATOR),
     ],
@@ -32,7 +32,7 @@ def test_what_is_no_text_or_number_is_refused_before_it_reaches_the_database(
 
 
 def test_a_text_that_looks_like_an_operator_is_a_text() -> None:
-    query = LogQuery(user_id="$ne", actions=("$where",), text="$(a|b)*")
+    query = LogQuery(user_id="$ne", actions=("$where",), texts=("$(a|b)*",))
     assert indexed(query) == [{"user_id": {"$eq": "$ne"}}, {"rare_action": {"$in": ["$where"]}}]
     (condition,) = scanned(query)
-    assert condition["$or"][0]["message"]["$regex"] == r"\$\(a\|b\)\*"
+    assert condition["$or"][0]["message"]["$regex"] == r"\$\([aA]\|[bB]\)\*"

@@ -38,8 +38,9 @@ def test_what_is_rare_is_found_through_its_index_in_order(mongo_url: str) -> Non
         (LogQuery(actions=("login", "logout")), "rare_action_1__id_1"),
         (LogQuery(user_id="7"), "user_id_1__id_1"),
         (LogQuery(request_id="r"), "request_id_1__id_1"),
-        (LogQuery(fingerprint="f"), "exception_fingerprint_1__id_1"),
-        (LogQuery(text="nothing"), "_id_"),
+        (LogQuery(status_min=401, status_max=401), "rare_status_1__id_1"),
+        (LogQuery(fingerprint="f"), "exception_fingerprint_1__id_1_user_id_1"),
+        (LogQuery(texts=("nothing",)), "_id_"),
     ):
         MongoReader(mongo, query).rows("f" * 36, None, 50)
         plan = str(mongo.plans.pop()["queryPlanner"]["winningPlan"])

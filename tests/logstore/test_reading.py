@@ -17,7 +17,7 @@ def test_a_match_behind_false_ones_in_the_same_slice_is_found(log_store: Any) ->
     log_store._deadline = 60
     put(log_store, sample(NOW, message="Ärger"))
     put(log_store, *(sample(NOW + timedelta(seconds=i), message="arger") for i in range(1, 60)))
-    page = log_store.page(LogQuery(text="ärger"), None, 5)
+    page = log_store.page(LogQuery(texts=("ärger",)), None, 5)
     assert [one["message"] for one in page.records] == ["Ärger"]
 
 

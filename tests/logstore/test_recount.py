@@ -78,9 +78,9 @@ def test_wrong_counts_are_told_and_corrected(log_store: Any) -> None:
     right = stored(log_store)
     noon = int(NOON.timestamp())
     false = {key: -count for key, count in list(right.items())[::7]}
-    false[Key(DAY, noon // DAY * DAY, SOURCE, "INFO", "request", "", 0, 5)] = 3
+    false[Key(DAY, noon // DAY * DAY, SOURCE, "INFO", "request", "", 0, "", 5)] = 3
     # A class of which no record is left has nothing to be corrected by.
-    purged = {Key(MINUTE, noon, SOURCE, "INFO", "login", "", 0, 5): 3}
+    purged = {Key(MINUTE, noon, SOURCE, "INFO", "login", "", 0, "", 5): 3}
     log_store.with_counts(lambda counts: counts.add({**false, **purged}), change=True)
     assert log_store.recount(check=True) == Recount(21, len(false))
     assert stored(log_store) not in (right, {**right, **purged})

@@ -1,8 +1,8 @@
-import fcntl
 import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -204,17 +204,19 @@ def test_two_equal_lines_of_somebody_else_are_two_records(tmp_path: Path) -> Non
     assert found[1]["details"] == {"given_id": 5}
 
 
-def test_a_segment_is_final_when_no_writer_holds_it_and_asking_holds_nobody_up(
-    tmp_path: Path,
+def test_a_sealed_segment_may_be_read_by_whoever_could_and_written_by_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "app.log.000001"
     write_lines(path, sample())
-    with Segment(path) as segment, path.open("ab") as writer:
-        fcntl.flock(writer, fcntl.LOCK_SH)
-        assert not segment.is_final()
-        fcntl.flock(writer, fcntl.LOCK_UN)
-        assert segment.is_final()
-        fcntl.flock(writer, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    path.chmod(0o660)
+    with Segment(path) as segment:
+        with monkeypatch.context() as patch:
+            # A file of another user's; a file system that keeps no permissions.
+            patch.setattr("os.fchmod", Mock(side_effect=[PermissionError(1, "not yours"), None]))
+            assert [segment.seal(), segment.seal()] == [False, False]
+        assert [segment.seal(), segment.seal()] == [True, True]
+    assert path.stat().st_mode & 0o777 == 0o440
 
 
 def test_the_first_waiting_line_has_a_time(tmp_path: Path) -> None:

@@ -1,4 +1,3 @@
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from flask import Flask
 from sqlalchemy import Engine, insert, text
 
 from app.logstore.contract import Checkpoint, LogQuery, StoreUnavailable
+from app.logstore.segments import Segment
 from app.logstore.shipper import Shipper, shipper_for
 from app.logstore.sql_store import SqlStore
 from app.models.outbox import OutboxRecord
@@ -124,17 +124,29 @@ def test_an_outbox_row_that_was_stored_and_not_deleted_is_stored_once(
     assert (stored(engine), outbox_size(engine)) == (["a"], 0)
 
 
-def test_a_segment_that_a_writer_still_holds_stays_open(sqlite: Engine, log_dir: Path) -> None:
+def test_a_segment_is_read_to_its_end_once_it_is_sealed(
+    sqlite: Engine, log_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shipper = Shipper(SqlStore(sqlite), log_dir)
     write_lines(log_dir / "app.log", *messages("a"))
-    with (log_dir / "app.log").open("ab") as writer:
-        fcntl.flock(writer, fcntl.LOCK_SH)
-        rotate(log_dir, 1)
+    with (log_dir / "app.log").open("ab", buffering=0) as writer:
+        segment = rotate(log_dir, 1)
         write_lines(log_dir / "app.log", *messages("b"))
-        shipper.ship_once()
+        with monkeypatch.context() as patch:
+            patch.setattr(Segment, "seal", lambda _: False)
+            shipper.ship_once()
         assert shipper.shipped_through == 0
-        writer.write(line(sample(message="late")) + b'{"id":"torn')
-    assert shipper.ship_once() == 2
+        real = Segment.seal
+
+        def seal_late(self: Segment) -> bool:
+            # At the last moment before the seal.
+            writer.write(line(sample(message="late")) + b'{"id":"torn')
+            monkeypatch.setattr(Segment, "seal", real)
+            return real(self)
+
+        monkeypatch.setattr(Segment, "seal", seal_late)
+        assert shipper.ship_once() == 2
+    assert segment.stat().st_mode & 0o777 == 0o444
     assert shipper.shipped_through == 1
     assert stored(sqlite) == ["a", "b", "late", "Torn log line"]
     assert (shipper.torn, shipper.dropped, shipper.refused) == (1, 0, 0)
@@ -234,20 +246,21 @@ def test_what_logrotate_copied_before_it_truncated_is_read_on_from_the_copy(
 
 @pytest.mark.parametrize("how", ["removed", "moved away"])
 def test_a_log_that_loses_its_name_under_load_is_read_to_its_end(
-    sqlite: Engine, log_dir: Path, tmp_path: Path, how: str
+    sqlite: Engine, log_dir: Path, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipper = Shipper(SqlStore(sqlite), log_dir)
     write_lines(log_dir / "app.log", *messages("a"))
     shipper.ship_once()
     with (log_dir / "app.log").open("ab", buffering=0) as writer:
-        fcntl.flock(writer, fcntl.LOCK_SH)
         writer.write(line(sample(message="b")))
         if how == "removed":
             shutil.rmtree(log_dir)
         else:
             log_dir.rename(tmp_path / "elsewhere")
-        shipper.ship_once()
-        # A writer that has looked at the name already writes there once more.
+        with monkeypatch.context() as patch:
+            patch.setattr(Segment, "seal", lambda _: False)
+            shipper.ship_once()
+        # A writer that has not looked at the name writes there until it is sealed.
         writer.write(line(sample(message="c")))
         write_lines(log_dir / "app.log", *messages("d"))
         shipper.ship_once()
@@ -257,21 +270,19 @@ def test_a_log_that_loses_its_name_under_load_is_read_to_its_end(
 
 
 def test_a_number_that_is_given_again_in_a_new_folder_is_not_taken_for_the_old_one(
-    sqlite: Engine, log_dir: Path
+    sqlite: Engine, log_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipper = Shipper(SqlStore(sqlite), log_dir, backup_count=0)
     write_lines(log_dir / "app.log", *messages("a"))
-    with rotate(log_dir, 1).open("rb") as held:
-        fcntl.flock(held, fcntl.LOCK_SH)
-        shipper.ship_once()
+    rotate(log_dir, 1)
     shipper.ship_once()
     shutil.rmtree(log_dir)
     write_lines(log_dir / "app.log", *messages("b"))
-    # A writer that sleeps may write here still.
-    with rotate(log_dir, 1).open("rb") as held:
-        fcntl.flock(held, fcntl.LOCK_SH)
-        shipper.ship_once()
-        assert len(log_spool.segments(log_dir)) == 1
+    rotate(log_dir, 1)
+    # It is not read to its end.
+    monkeypatch.setattr(Segment, "seal", lambda _: False)
+    shipper.ship_once()
+    assert len(log_spool.segments(log_dir)) == 1
 
 
 def test_a_folder_that_takes_no_note_stops_neither_the_outbox_nor_the_deleting(
@@ -422,7 +433,7 @@ def test_an_app_s_shipper_follows_its_settings(
         shipper = shipper_for(app)
         write_lines(Path(app.config["LOG_DIR"]) / "app.log", *messages("from the file"))
         shipper.ship_once()
-        page = app.extensions["log_store"].page(LogQuery(text="from the file"))
+        page = app.extensions["log_store"].page(LogQuery(texts=("from the file",)))
     assert len(page.records) == 1
 
 

@@ -76,6 +76,26 @@ def test_a_repeated_batch_with_numbers_used_before_tells_only_its_own_ids(engine
     assert append(appender, two, seq=1) == [two["id"]]
 
 
+def test_a_batch_that_is_there_in_part_tells_what_was_new(engine: Engine) -> None:
+    # Of operations it is known before; of others, and within a batch, only by trying.
+    appender = Appender(engine)
+    raws = [sample(action="item_update" if index % 2 else None) for index in range(6)]
+    ids = [raw["id"] for raw in raws]
+    assert append(appender, raws[1]) == [ids[1]]
+    assert append(appender, raws[1], raws[3], seq=2) == [ids[3]]
+    assert append(appender, raws[0], raws[0], raws[3], seq=4) == [ids[0]]
+    assert append(appender, *raws, seq=7) == [ids[2], ids[4], ids[5]]
+    assert sorted(stored(engine, "id")) == sorted(ids)
+
+
+def test_a_replayed_batch_with_what_the_store_refuses_is_still_stored(engine: Engine) -> None:
+    refuse(engine, "message LIKE 'poison%'")
+    appender = Appender(engine)
+    known, poison = sample(), sample(message="poison")
+    append(appender, known)
+    assert append(appender, known, poison, seq=2) == [poison["id"]]
+
+
 def test_two_writers_of_the_same_records_in_opposite_orders_never_deadlock(
     postgres_url: str,
 ) -> None:

@@ -32,7 +32,7 @@ def test_counts_add_up_in_one_row_for_each_key(engine: Engine) -> None:
 
 
 def test_sums_are_whole_numbers_by_start_and_fields(counts: SqlCounts) -> None:
-    key = Key(60, 120, "s", "INFO", "request", "/a", 2, 5)
+    key = Key(60, 120, "s", "INFO", "request", "/a", 2, "", 5)
     counts.add({key: 2, key._replace(source="t"): 3, key._replace(start=180, bucket=6): 4})
     sums = counts.sums(Selection(class_min=2), Tile(60, 0, 240), ["route", "bucket"], 120)
     assert sorted(sums) == [(120, "/a", 5, 5), (120, "/a", 6, 4)]
@@ -47,4 +47,4 @@ def test_sqlite_keeps_the_counts_in_their_key_and_postgresql_leaves_room(engine:
         else:
             sql = "SELECT sql FROM sqlite_master WHERE name = 'log_counts'"
             assert "WITHOUT ROWID" in str(connection.scalar(text(sql)))
-    assert len(inspect(engine).get_indexes("log_counts")) == 0
+    assert len(inspect(engine).get_indexes("log_counts")) == 1

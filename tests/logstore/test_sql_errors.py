@@ -2,7 +2,13 @@ import pytest
 from sqlalchemy import Engine, exc, text
 
 from app.logstore.contract import StoreUnavailable
-from app.logstore.sql_errors import lacks_partition, lacks_tables, refuses_data, store_errors
+from app.logstore.sql_errors import (
+    is_taken,
+    lacks_partition,
+    lacks_tables,
+    refuses_data,
+    store_errors,
+)
 
 
 def failure(engine: Engine, sql: str, values: tuple[object, ...] = ()) -> Exception:
@@ -27,6 +33,15 @@ def test_a_broken_constraint_is_the_data_s_fault(engine: Engine) -> None:
     assert refuses_data(error)
     assert not lacks_tables(error)
     assert not lacks_partition(error)
+
+
+def test_a_row_that_is_there_already_is_not_the_data_s_fault(engine: Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        return
+    sql = "INSERT INTO log_leases VALUES ('a', 'b', now()), ('a', 'b', now())"
+    error = failure(engine, sql)
+    assert is_taken(error)
+    assert not refuses_data(error)
 
 
 def test_a_row_without_partition_is_told_from_a_broken_constraint(engine: Engine) -> None:

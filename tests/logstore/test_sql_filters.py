@@ -19,6 +19,8 @@ from tests.logstore.stores import open_engine
         (LogQuery(user_id="7", request_id="r"), "ix_logs_request_id_id"),
         (LogQuery(user_id="7", fingerprint="f"), "ix_logs_exception_fingerprint_id"),
         (LogQuery(fingerprint="f"), "ix_logs_exception_fingerprint_id"),
+        (LogQuery(status_min=403, status_max=403), "ix_logs_status_id"),
+        (LogQuery(status_min=429, status_max=429, user_id="7"), "ix_logs_status_id"),
     ],
 )
 def test_what_is_rare_is_found_through_its_index(
@@ -39,9 +41,9 @@ def test_what_is_rare_is_found_through_its_index(
     [
         LogQuery(levels=("INFO", "ERROR")),
         LogQuery(actions=("request",)),
-        LogQuery(without_actions=("sample",)),
+        LogQuery(without=(LogQuery(actions=("sample",)),)),
         LogQuery(account="a"),
-        LogQuery(text="x"),
+        LogQuery(texts=("x",)),
         LogQuery(status_min=1),
     ],
 )

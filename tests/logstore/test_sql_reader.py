@@ -13,7 +13,7 @@ def test_a_common_text_is_found_in_the_first_slice(engine: Engine) -> None:
     statements: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     with engine.connect() as connection:
-        query = LogQuery(text="common")
+        query = LogQuery(texts=("common",))
         page = read_page(SqlReader(connection, query), query, None, 50, 10)
     assert len(page.records) == 50
     assert page.next == page.records[-1]["id"]

@@ -57,6 +57,37 @@ def test_the_same_failure_has_the_same_fingerprint_whatever_its_text_says() -> N
     assert first["fingerprint"] != describe(caught(fail_elsewhere))["fingerprint"]
 
 
+SOURCE = """
+def outer():
+    inner(3)
+
+def inner(depth):
+    return inner(depth - 1) if depth else {}["x"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        (("\ndef inner", "\n# A line.\n" * 9 + "\ndef inner"), True),
+        (("inner(3)", "inner(30)"), True),
+        (('{}["x"]', "{}['another']"), True),
+        (('{}["x"]', "[][1]"), False),
+        (("inner", "other"), False),
+        (("    inner(3)", '    {}["x"]'), False),
+    ],
+)
+def test_a_fingerprint_is_of_the_type_and_the_functions_on_the_way(
+    change: tuple[str, str], same: bool
+) -> None:
+    found = []
+    for source in (SOURCE, SOURCE.replace(*change)):
+        space: dict[str, Any] = {}
+        exec(compile(source, str(ROOT / "app/services/shop.py"), "exec"), space)
+        found.append(describe(caught(space["outer"]))["fingerprint"])
+    assert (found[0] == found[1]) is same
+
+
 def test_an_endless_recursion_keeps_its_innermost_frames() -> None:
     def deeper() -> None:
         deeper()

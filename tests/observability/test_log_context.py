@@ -31,6 +31,12 @@ class Kept(logging.Handler):
         self.records.append(record)
 
 
+@pytest.fixture(autouse=True)
+def known_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have logging find out where it was called, as it does by default."""
+    monkeypatch.setattr(logging, "_srcfile", logging.Logger.info.__code__.co_filename)
+
+
 @pytest.fixture
 def kept() -> Iterator[Kept]:
     logger, handler = logging.getLogger("shop"), Kept()

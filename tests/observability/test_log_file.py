@@ -3,8 +3,8 @@ import os
 import resource
 import shutil
 import signal
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from app.observability.log_spool import (
     host_id,
     mark_shipped,
     rotated,
+    seal,
     segment_number,
     segments,
 )
@@ -30,16 +31,6 @@ def path(tmp_path: Path) -> Path:
 
 def lines_of(path: Path) -> list[bytes]:
     return [line for one in [*rotated(path), path] for line in one.read_bytes().splitlines()]
-
-
-def is_held(path: Path) -> bool:
-    """Tell whether somebody holds a lock on the file."""
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
 
 
 def in_child(work: Any) -> int:
@@ -94,48 +85,103 @@ def test_a_number_is_never_given_twice(path: Path) -> None:
     assert [segment_number(one) for one in rotated(path)] == [42]
 
 
-def between_look_and_line(file: AppendOnlyFile, work: Callable[[], None]) -> None:
-    """Write a line, and do something else at the moment when its writer has looked at the name."""
-    real = file._append
+def around_the_next_write(
+    monkeypatch: pytest.MonkeyPatch,
+    before: Callable[[], object] = lambda: None,
+    after: Callable[[], object] = lambda: None,
+) -> None:
+    """Have something happen just before, or just after, the next line is in its file."""
+    real = os.write
 
-    def append(fd: int, line: bytes) -> bool:
-        file._append = real  # type: ignore[method-assign]
-        work()
-        return real(fd, line)
+    def write(fd: int, data: bytes) -> int:
+        monkeypatch.setattr(os, "write", real)
+        before()
+        written = real(fd, data)
+        after()
+        return written
 
-    file._append = append  # type: ignore[method-assign]
-    file.write(LINE)
+    monkeypatch.setattr(os, "write", write)
 
 
-def test_a_writer_holds_its_file_from_its_look_to_its_line_and_no_longer(path: Path) -> None:
-    held: list[bool] = []
-    first, second = AppendOnlyFile(path, 10_000), AppendOnlyFile(path, 150)
-    first.write(LINE)
-    assert not is_held(path)
+def rotate_and_seal(path: Path) -> Path:
+    """Do what another writer, and then the runner does."""
+    segment = path.rename(f"{path}.{1 + len(rotated(path)):06d}")
+    with segment.open("rb") as open_segment:
+        assert seal(open_segment.fileno())
+    return segment
 
-    def rotate() -> None:
-        second.write(LINE)
-        assert is_held(rotated(path)[0])
 
-    between_look_and_line(first, rotate)
-    assert not is_held(rotated(path)[0])
-    assert len(rotated(path)[0].read_bytes().splitlines()) == 3
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_line_that_may_have_come_after_the_last_reading_is_written_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    file = AppendOnlyFile(path, 10_000)
+    file.write(b"one\n")
+    around_the_next_write(monkeypatch, **{when: lambda: rotate_and_seal(path)})
+    file.write(b"two\n")
+    file.write(b"three\n")
+    assert rotated(path)[0].read_bytes() == b"one\ntwo\n"
+    assert path.read_bytes() == b"two\nthree\n"
 
-    def interrupt() -> None:
-        first.write(LINE)
-        held.append(is_held(path))
 
-    # What a signal handler writes in between leaves the lock to whom it has interrupted.
-    between_look_and_line(first, interrupt)
-    assert held == [True]
-    assert not is_held(path)
+def test_a_rotated_segment_that_is_not_sealed_may_grow_for_a_second(path: Path) -> None:
+    """By one line only when it is full."""
+    file, full = AppendOnlyFile(path, 10_000), AppendOnlyFile(path, 250)
+    file.write(b"one\n")
+    full.write(b"two\n")
+    segment = path.rename(f"{path}.000001")
+    file.write(b"three\n")
+    full.write(LINE * 3)
+    full.write(b"four\n")
+    assert segment.read_bytes() == b"one\ntwo\nthree\n" + LINE * 3
+    file._look_at = 0.0  # A second later.
+    file.write(b"five\n")
+    assert path.read_bytes() == b"four\nfive\n"
+
+
+def test_a_signal_handler_that_moves_on_in_the_middle_of_a_write_takes_no_file_away(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = AppendOnlyFile(path, 10_000)
+    others: list[int] = []
+
+    def handler() -> None:
+        rotate_and_seal(path)
+        file.write(b"handler\n")
+        # Where a descriptor was closed, its number is given to the next that is opened.
+        others.extend(os.open(os.devnull, os.O_WRONLY) for _ in range(3))
+
+    for when in ({"before": handler}, {"after": handler}):
+        file.write(b"first\n")
+        around_the_next_write(monkeypatch, **when)
+        file.write(b"line\n")
+    assert [one.read_bytes() for one in [*rotated(path), path]] == [
+        b"first\nhandler\nline\n",
+        b"handler\nline\nfirst\nline\nhandler\n",
+        b"handler\nline\n",
+    ]
+    for fd in others:
+        os.close(fd)
+
+
+def test_a_sealed_segment_that_gets_the_name_back_is_numbered_anew(path: Path) -> None:
+    """As when somebody restores a backup. Only root can open such a file to write."""
+    AppendOnlyFile(path, 10_000).write(b"old\n")
+    path.chmod(0o440)
+    visitor = AppendOnlyFile(path, 10_000, may_create=False)
+    with pytest.raises(OSError):
+        visitor.write(b"command\n")
+    AppendOnlyFile(path, 10_000).write(b"new\n")
+    visitor.write(b"command\n")
+    assert rotated(path)[0].read_bytes().startswith(b"old\n")
+    assert path.read_bytes() == b"new\ncommand\n"
 
 
 def test_a_rotation_that_was_killed_half_way_is_completed(path: Path) -> None:
     file = AppendOnlyFile(path, 1000)
     file.write(LINE)
     path.rename(f"{path}.000001")  # Killed here: there is no app.log.
-    file.write(LINE)
+    AppendOnlyFile(path, 1000).write(LINE)
     assert len(lines_of(path)) == 2
 
 
@@ -191,45 +237,27 @@ def test_a_fragment_hurts_only_itself(path: Path) -> None:
     assert path.read_bytes() == b"whole-1\nbrok\nwhole-2\nwhole-3\n"
 
 
-def test_a_forked_child_takes_a_lock_of_its_own_and_leaves_its_parents(path: Path) -> None:
+def test_a_forked_child_shares_the_file_and_moves_on_by_itself(path: Path) -> None:
     file = AppendOnlyFile(path, 10_000)
     file.write(b"parent\n")
-    inode = os.fstat(file._fd or 0).st_ino
 
     def work() -> None:
-        assert file._fd is None
         file.write(b"child\n")
-        file.close()
-
-    def fork() -> None:
-        assert in_child(work) == 0
-        assert is_held(path)
-
-    between_look_and_line(file, fork)
-    assert os.fstat(file._fd or 0).st_ino == inode
-    assert path.read_bytes() == b"parent\nchild\n" + LINE
-
-
-def test_a_fork_while_another_thread_writes_does_not_hang(path: Path) -> None:
-    file = AppendOnlyFile(path, 10_000)
-    taken, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with file._lock:
-            taken.set()
-            done.wait(10)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    taken.wait(10)
-
-    def work() -> None:
-        signal.alarm(5)
-        file.write(b"child\n")
+        rotate_and_seal(path)
+        file.write(b"moved on\n")
 
     assert in_child(work) == 0
-    done.set()
-    thread.join()
+    file.write(b"parent\n")
+    assert rotated(path)[0].read_bytes() == b"parent\nchild\nmoved on\nparent\n"
+    assert path.read_bytes() == b"moved on\nparent\n"
+
+
+def test_threads_that_share_a_file_lose_and_double_nothing_over_its_rotations(path: Path) -> None:
+    file = AppendOnlyFile(path, 1_000)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: file.write(b"%098d\n" % number), range(400)))
+    assert sorted(int(line) for line in lines_of(path)) == list(range(400))
+    assert len(rotated(path)) > 10
 
 
 def test_a_visitor_neither_creates_nor_rotates(path: Path) -> None:
@@ -249,15 +277,7 @@ def test_a_line_that_is_removed_together_with_its_file_is_written_again(
 ) -> None:
     file = AppendOnlyFile(path, 10_000)
     file.write(b"one\n")
-    real = os.write
-
-    def write(fd: int, data: bytes) -> int:
-        # `rm -r logs`, between the look at the name and the write.
-        monkeypatch.setattr(os, "write", real)
-        shutil.rmtree(path.parent)
-        return real(fd, data)
-
-    monkeypatch.setattr(os, "write", write)
+    around_the_next_write(monkeypatch, before=lambda: shutil.rmtree(path.parent))
     file.write(b"two\n")
     assert path.read_bytes() == b"two\n"
 
@@ -277,26 +297,21 @@ def test_a_line_that_lacks_only_its_end_is_written(path: Path) -> None:
     assert path.read_bytes() == b"whole-1\nwhole-2\n"
 
 
-def test_a_runner_that_is_stopped_while_it_seals_holds_no_writer_up(path: Path) -> None:
-    file = AppendOnlyFile(path, 10_000)
-    path.parent.mkdir()
-    path.touch()
-    old = path.open("rb")
-    real, calls = file._open, iter([True])
+def test_a_line_that_a_file_refuses_has_the_next_one_look_for_another(path: Path) -> None:
+    """As when the runner has made room on a full disk."""
 
-    def open_late() -> int:
-        fd = real()
-        if next(calls, False):
-            path.rename(f"{path}.000001")
-            fcntl.flock(old, fcntl.LOCK_EX)
-        return fd
+    def work() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        file = AppendOnlyFile(path, 100_000)
+        file.write(LINE)
+        rotated_away = path.rename(f"{path}.000001")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+        with pytest.raises(OSError):
+            file.write(LINE)
+        file.write(LINE)
+        assert rotated_away.read_bytes() == path.read_bytes() == LINE
 
-    file._open = open_late  # type: ignore[method-assign]
-    thread = threading.Thread(target=file.write, args=(b"one\n",), daemon=True)
-    thread.start()
-    thread.join(10)
-    assert path.read_bytes() == b"one\n"
-    old.close()
+    assert in_child(work) == 0
 
 
 def test_a_rotation_lock_that_was_removed_is_no_lock(path: Path) -> None:

@@ -14,6 +14,9 @@ from app.observability.log_redaction import (
     add_secret,
     is_sensitive,
     longest_first,
+    mask,
+    may_show_secret,
+    plain_copy,
     redact,
     redact_text,
     spellings,
@@ -176,3 +179,18 @@ def test_the_value_of_a_named_field_is_masked_when_its_name_says_so() -> None:
         {"name": "password", "value": MASK},
         {"name": "city", "value": "Bern"},
     ]
+
+
+@settings(derandomize=True, deadline=None)
+@given(
+    st.recursive(
+        hostile.values | st.sampled_from(["password", "a pin", "pin=1", "inside", "token: x"]),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(hostile.names, inner),
+        max_leaves=8,
+    )
+)
+def test_what_passes_the_fast_look_would_not_be_changed(value: Any) -> None:
+    texts: list[str] = []
+    plain = plain_copy(value, texts)
+    if not may_show_secret(texts):
+        assert mask(plain) == plain

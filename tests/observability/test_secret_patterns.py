@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.observability.log_redaction import is_sensitive
-from app.observability.secret_patterns import SENSITIVE_NAME, mask_patterns, may_match
+from app.observability.secret_patterns import SENSITIVE_NAME, mask_patterns, matches
 
 MASK = "[redacted]"
 CANARY = "Zq9xCanary7"
@@ -49,6 +48,7 @@ SHOWN = [
     f"-----BEGIN PRIVATE KEY-----\\nMIIE{CANARY}",
     f"key AKIA{CANARY}ABCDE used",
     f"ghp_abcdefgh0123456789{CANARY} and xoxb-1234567890-{CANARY}",
+    f"used gh_{CANARY}-23456789_123456789-123456789_ once",
     f"clone https://abcdef012345{CANARY}@host/x",
     f"postgresql://user:pa/{CANARY}@host/name",
     f"redis://:p@ss/{CANARY}@host:6379/0",
@@ -85,10 +85,12 @@ def test_masking_again_changes_nothing(text: str) -> None:
         "http://host:8000/path@version", "app.blueprints.auth: began", "ping=1", "inside: 2",
         "postgresql://reader@host/name", "<p>passed</p>", "-- password is missing", "design=x",
         'File "app/services/item_service.py", line 42, in create', "Keyboard: 1",
+        "gh_AbCdEfGh was made", "high_water_marks_of_the_last_thirty_days_of_disks",
     ],
 )  # fmt: skip
-def test_ordinary_text_stays_as_it_is(text: str) -> None:
+def test_ordinary_text_stays_as_it_is_and_costs_one_fast_look(text: str) -> None:
     assert mask_patterns(text, MASK) == text
+    assert not matches(text)
 
 
 @pytest.mark.parametrize(
@@ -142,19 +144,8 @@ words = st.sampled_from(
 
 
 @settings(derandomize=True, deadline=None, max_examples=1000)
-@given(st.lists(words | st.text(max_size=3), max_size=6).map("".join))
-def test_no_text_that_would_be_masked_passes_the_fast_look(text: str) -> None:
-    """A record that passes is written as it is: this may be too careful, but never too quick."""
-    if is_sensitive(text) or mask_patterns(text, MASK) != text:
-        assert may_match(text)
-
-
-@pytest.mark.parametrize("text", SHOWN)
-def test_what_shows_a_secret_never_passes_the_fast_look(text: str) -> None:
-    assert may_match(text)
-
-
-def test_every_letter_has_one_lower_case_letter_but_one() -> None:
-    """Positions found in the lower case text are used in the text itself."""
-    longer = [chr(code) for code in range(0x110000) if len(chr(code).lower()) != 1]
-    assert longer == ["İ"]
+@given(st.lists(st.lists(words | st.text(max_size=3), max_size=6).map("".join), max_size=3))
+def test_no_texts_of_which_one_would_be_masked_pass_the_fast_look(texts: list[str]) -> None:
+    """What passes is written as it is: the look may be too careful, but never too quick."""
+    if any(mask_patterns(text, MASK) != text for text in texts):
+        assert matches("\n".join(texts))

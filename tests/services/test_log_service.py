@@ -150,7 +150,7 @@ def test_search_and_tail_ask_the_store(store: Any) -> None:
     page = search(LogQuery(), limit=2)
     assert messages(page.records) == ["2", "1"]
     assert messages(search(LogQuery(), page.next).records) == ["0"]
-    assert messages(search(LogQuery(text="1")).records) == ["1"]
+    assert messages(search(LogQuery(texts=("1",))).records) == ["1"]
     found, cursor = tail(LogQuery())
     assert messages(found) == ["0", "1", "2"]
     assert tail(LogQuery(), cursor)[0] == []
@@ -164,7 +164,7 @@ def test_every_record_comes_one_by_one_and_newest_goes_on_to_its_limit(store: An
     put(store, *(sample(ago(minutes=5), message="hay") for _ in range(1200)))
     store._deadline = 0
     told: list[datetime] = []
-    query = LogQuery(text="hay")
+    query = LogQuery(texts=("hay",))
     assert len(list(every(query, told.append))) == 1200
     assert len(newest(query, 1100, told.append)) == 1100
     assert told

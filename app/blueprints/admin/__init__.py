@@ -2,11 +2,32 @@
 
 from flask import Flask
 
-from app.blueprints.admin import api, logs, overview, requests
+from app.blueprints.admin import (
+    alerts,
+    api,
+    errors,
+    errors_api,
+    logs,
+    overview,
+    requests,
+    security,
+    users,
+)
 from app.blueprints.admin.blueprint import bp
 
 # Each of these modules adds its pages to the blueprint.
-__all__ = ["bp", "init_app", "logs", "overview", "requests"]
+__all__ = [
+    "alerts",
+    "bp",
+    "errors",
+    "errors_api",
+    "init_app",
+    "logs",
+    "overview",
+    "requests",
+    "security",
+    "users",
+]
 
 
 def init_app(app: Flask) -> None:

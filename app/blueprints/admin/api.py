@@ -1,4 +1,4 @@
-"""The log for programs: JSON over an administrator's session."""
+"""The log for programs: JSON by an administrator's API token or session."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ PAGE_SIZE_MAX = 500
 def admit_administrators() -> None:
     """Refuse everybody else; a program cannot follow a redirect to a login page."""
     if not current_user.is_authenticated:
-        raise Unauthorized("Log in first, and send the session cookie with each request.")
+        raise Unauthorized("Send an API token, or log in and send the session cookie.")
     if not current_user.is_admin:
         raise Forbidden("The log is for administrators.")
 
@@ -39,7 +39,7 @@ def explain_unavailable_store(error: StoreUnavailable) -> Response:
 
 @bp.get("")
 def index() -> Response:
-    """List records, newest first, by the filters of the log page; follow `next` until it is null.
+    """List records, newest first, by the search of the log page; follow `next` until it is null.
 
     A page may be shorter than `limit`, even empty: `looked_back_to` then says how far back a
     search came in its time, and `next` goes on from there.

@@ -6,10 +6,12 @@ from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app.blueprints.admin import filters, present
+from app.blueprints.admin import present
 from app.extensions import login_manager
 from app.observability.events import record_error, record_event
 from app.services import log_service
+from app.services.log_keys import request_id_error
+from app.services.log_language import Term
 from app.services.log_service import StoreUnavailable
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
@@ -28,10 +30,14 @@ def admit_administrators() -> ResponseReturnValue | None:
 
 @bp.context_processor
 def add_presentation() -> dict[str, Any]:
-    """Give the pages what they need to show a record, and the state of the runner."""
+    """Give the pages what they need to show a record, and the state of the runner.
+
+    `term` is a part of a search, for the address of the log page: `q=term("route", a_route)`.
+    """
     return {
         "present": present,
-        "is_request_id": lambda value: filters.request_id_error(value) is None,
+        "is_request_id": lambda value: request_id_error(value) is None,
+        "term": lambda key, value: str(Term(key, str(value))),
         "runner": log_service.runner_status(),
     }
 

@@ -1,29 +1,69 @@
-"""The log page and the page of one record."""
+"""The log page, what stands beside its rows, and the page of one record."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from flask import abort, current_app, render_template, request
+from flask import Response, abort, current_app, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 
+from app.blueprints.admin import chart
 from app.blueprints.admin import filters as log_filters
 from app.blueprints.admin.blueprint import bp, viewed
 from app.blueprints.admin.filters import Filters
 from app.models.types import utc_now
-from app.services import log_service
+from app.services import log_facets, log_service
+from app.services.log_facets import Figures
+from app.services.log_keys import KEYS
+from app.services.log_language import Search
 
 PAGE_SIZE = 50
+_ASIDE_MOST = 30
 
 
 @bp.get("/logs")
 def logs() -> ResponseReturnValue:
-    """Show a page of records that fit the filters in the address."""
+    """Show a page of records that fit the search in the address, and what stands beside it.
+
+    What only a look at records can tell is left to `log_figures`: the page does not wait for it.
+    """
     filters = log_filters.parse(request.args, utc_now())
     if filters.errors:
         return log_page(filters), 400
     page = log_service.search(filters.query, before=filters.before, limit=PAGE_SIZE)
     viewed("logs", filters=filters.audit())
-    return log_page(filters, page)
+    known = log_facets.counted(filters.query) if log_facets.is_counted(filters.query) else None
+    return log_page(filters, page=page, **beside(filters, known))
+
+
+@bp.get("/logs/figures")
+def log_figures() -> ResponseReturnValue:
+    """Show what the log page lacks: users and hosts, and the chart that counts cannot draw."""
+    filters = log_filters.parse(request.args, utc_now())
+    if filters.errors:
+        abort(400)
+    viewed("figures", filters=filters.audit())
+    found = log_facets.looked_at(filters.query)
+    return render_template(
+        "admin/log_figures.html",
+        filters=filters,
+        charted=not log_facets.is_counted(filters.query),
+        **beside(filters, found),
+    )
+
+
+@bp.get("/logs/terms")
+def log_terms() -> Response:
+    """Tell which keys a search may have, and of some the values."""
+    values = {
+        "action": list(log_filters.ACTIONS),
+        "route": sorted({rule.rule for rule in current_app.url_map.iter_rules()}),
+    }
+    response = jsonify([
+        {"key": name, "help": key.help, "values": values.get(name, list(key.values))}
+        for name, key in KEYS.items()
+    ])  # fmt: skip
+    response.headers["Cache-Control"] = "private, max-age=600"
+    return response
 
 
 @bp.get("/logs/<record_id>")
@@ -36,28 +76,50 @@ def record(record_id: str) -> ResponseReturnValue:
     return render_template("admin/record.html", record=found)
 
 
-def log_page(filters: Filters, page: Any = None, **more: str) -> str:
+def log_page(filters: Filters, page: Any = None, **more: Any) -> str:
     """Return the log page, with the records that were found if there are any."""
+    ranges = [(value, text) for value, (text, _) in log_filters.RANGES.items()]
     return render_template(
         "admin/logs.html",
         filters=filters,
         page=page,
-        choices=_choices(filters),
-        routes=sorted({rule.rule for rule in current_app.url_map.iter_rules()}),
+        marked=list(_marked(filters.search)),
+        ranges=[*ranges, (log_filters.CUSTOM, "From … to …")],
+        keys=KEYS,
         **more,
     )
 
 
-def _choices(filters: Filters) -> Mapping[str, list[tuple[str, str]]]:
-    """Return the (value, text) pairs of each list of choices."""
-    actions = list(log_filters.ACTIONS)
-    asked = filters.values.get("action")
-    if asked and asked not in actions and "action" not in filters.errors:
-        actions.append(asked)
-    ranges = [(value, text) for value, (text, _) in log_filters.RANGES.items()]
+def beside(filters: Filters, found: Figures | None) -> dict[str, Any]:
+    """Return what the templates need to draw a chart and facets."""
     return {
-        "level": [(level, f"{level.capitalize()} and above") for level in log_filters.LEVELS[1:]],
-        "action": [(action, action) for action in actions],
-        "range": [*ranges, (log_filters.CUSTOM, "From … to …")],
-        "status": [(status, status) for status in log_filters.STATUSES],
+        "figures": found,
+        "bars": chart.bars(found, filters) if found else [],
+        "facets": list(_facets(found)) if found else [],
+        "chart": chart,
     }
+
+
+def _facets(found: Figures) -> Iterator[tuple[str, list[tuple[str, str, int]]]]:
+    """Yield each facet's name with (key, value, count) of its values."""
+    for name, values in found.facets.items():
+        if chosen := [(*_term(name, value), count) for value, count in values[:_ASIDE_MOST]]:
+            yield name.partition("_")[0], chosen
+
+
+def _term(name: str, value: str) -> tuple[str, str]:
+    if name == "status_class":
+        return "status", f"{value}xx"
+    if name == "user" and not (value.isdigit() or "@" in value):
+        return "account", value
+    return name, value.lower() if name == "level" else value
+
+
+def _marked(search: Search) -> Iterator[tuple[str, bool]]:
+    """Yield the parts of a search's text, each with whether it is one that cannot be read."""
+    at = 0
+    for problem in search.problems:
+        yield search.text[at : problem.start], False
+        yield search.text[problem.start : problem.end], True
+        at = problem.end
+    yield search.text[at:], False

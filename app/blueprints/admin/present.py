@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -109,6 +110,20 @@ def n_plus_one(record: Record) -> list[dict[str, Any]]:
 def _objects(record: Record, name: str) -> list[dict[str, Any]]:
     found = _details(record).get(name)
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def as_curl(record: Record, site: str) -> str:
+    """Return a command that sends a request again, with $TOKEN for whoever sent it.
+
+    What the log does not keep, such as the body, is not in it; what it masked stays masked.
+    """
+    method, path = str(record.get("method") or "GET"), str(record.get("path") or "/")
+    words = ["curl", "-i"]
+    if method != "GET":
+        words += ["-X", shlex.quote(method)]
+    if record.get("user_id"):
+        words.append('-H "Authorization: Bearer $TOKEN"')
+    return " ".join([*words, shlex.quote(site.rstrip("/") + path)])
 
 
 def fields(record: Record) -> list[tuple[str, Any]]:

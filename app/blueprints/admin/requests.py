@@ -3,12 +3,12 @@
 from flask import abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from app.blueprints.admin import filters as log_filters
 from app.blueprints.admin.blueprint import bp, viewed
 from app.blueprints.admin.filters import Filters
 from app.blueprints.admin.logs import log_page
 from app.blueprints.admin.story import tell
 from app.services import log_service
+from app.services.log_keys import request_id_error
 
 
 @bp.get("/requests")
@@ -17,17 +17,21 @@ def find_request() -> ResponseReturnValue:
     wanted = request.args.get("request_id", "").strip()
     if not wanted:
         return redirect(url_for("admin.logs"))
-    if problem := log_filters.request_id_error(wanted):
-        return log_page(Filters({}, errors={"jump": problem}), jump=wanted), 400
+    if problem := request_id_error(wanted):
+        return log_page(Filters(errors={"jump": problem}), jump=wanted), 400
     return redirect(url_for("admin.request_story", request_id=wanted))
 
 
 @bp.get("/requests/<request_id>")
 def request_story(request_id: str) -> ResponseReturnValue:
     """Show everything that one request did."""
-    if log_filters.request_id_error(request_id):
+    if request_id_error(request_id):
         abort(404)
     records = log_service.request_story(request_id)
     viewed("request", viewed_request_id=request_id)
-    page = render_template("admin/request.html", request_id=request_id, story=tell(records))
+    story = tell(records)
+    earlier, later = log_service.neighbours(story.requests[0]) if story.requests else (None, None)
+    page = render_template(
+        "admin/request.html", request_id=request_id, story=story, earlier=earlier, later=later
+    )
     return page, 200 if records else 404

@@ -1,7 +1,7 @@
 """One request told from its records: what it was, and what it did in which order."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,13 +10,17 @@ from app.blueprints.admin.present import Record, moment, queries
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _DAY_MS = 86_400_000.0
 _NARROWEST = 0.6  # Percent: a bar of a fast statement must still be seen.
+# A stretch without anything recorded is shown when it is long, and no small part of the whole.
+_GAP = timedelta(milliseconds=5)
+_GAP_SHARE = 0.05
 
 
 @dataclass(frozen=True)
 class Step:
     """One thing a request did: a record it wrote, or a statement it ran.
 
-    `bar_start` and `bar_width` are percent of the request's whole time.
+    `bar_start` and `bar_width` are percent of the request's whole time. `gap_ms` is how long
+    before it nothing was recorded, None where that is too short to tell.
     """
 
     start: datetime
@@ -26,6 +30,7 @@ class Step:
     offset_ms: float = 0.0
     bar_start: float = 0.0
     bar_width: float = 0.0
+    gap_ms: float | None = None
 
     @property
     def at(self) -> datetime:
@@ -94,21 +99,28 @@ def _with_bars(steps: list[Step]) -> list[Step]:
     if not steps:
         return []
     first = min(step.start for step in steps)
-    whole = _milliseconds(max(step.end for step in steps) - first) or 1.0
-    return [_with_bar(step, first, whole) for step in steps]
+    whole = max(step.end for step in steps) - first
+    # Without its statements, nothing tells where a request's time went.
+    least = max(_GAP, whole * _GAP_SHARE) if any(step.query for step in steps) else timedelta.max
+    told, done = [], first
+    for step in steps:
+        gap = step.at - done
+        told.append(
+            _with_bar(step, first, _milliseconds(whole) or 1.0, gap if gap >= least else None)
+        )
+        done = max(done, step.end)
+    return told
 
 
-def _with_bar(step: Step, first: datetime, whole: float) -> Step:
+def _with_bar(step: Step, first: datetime, whole: float, gap: timedelta | None) -> Step:
     start = 100 * _milliseconds(step.start - first) / whole
     width = max(_NARROWEST, 100 * _milliseconds(step.end - step.start) / whole)
-    return Step(
-        step.start,
-        step.end,
-        step.record,
-        step.query,
+    return replace(
+        step,
         offset_ms=_milliseconds(step.at - first),
         bar_start=round(min(start, 100 - _NARROWEST), 2),
         bar_width=round(width, 2),
+        gap_ms=None if gap is None else _milliseconds(gap),
     )
 
 

@@ -1,7 +1,8 @@
-"""Register, log in and out, change a password, set a new one after forgetting it."""
+"""Register, log in and out, change or renew a password, keep API tokens."""
 
 from flask import Flask
 
+from app.blueprints.auth import account
 from app.blueprints.auth.routes import bp
 from app.blueprints.auth.sessions import init_sessions
 
@@ -12,3 +13,4 @@ def init_app(app: Flask) -> None:
     """Serve the account pages, and know in every request who is logged in."""
     init_sessions(app)
     app.register_blueprint(bp)
+    app.register_blueprint(account.bp)

@@ -4,7 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, EmailField, Field, PasswordField, StringField
+from wtforms import (
+    BooleanField,
+    EmailField,
+    Field,
+    PasswordField,
+    SelectChoice,
+    SelectField,
+    StringField,
+)
 from wtforms.validators import EqualTo, StopValidation
 
 from app.services.account_rules import EMAIL_MAX, NAME_MAX, PASSWORD_MAX, PASSWORD_MIN
@@ -103,6 +111,28 @@ class ForgotForm(Form):
 class ResetForm(Form):
     password = _new_password("New password")
     repeat = _repeat()
+
+
+class TokenForm(Form):
+    name = StringField(
+        "Name", [PlainText("Enter a name.", NAME_MAX)], filters=[_strip],
+        render_kw={"autocomplete": "off", "maxlength": NAME_MAX},
+    )  # fmt: skip
+    days = SelectField(
+        "Expires",
+        choices=[
+            SelectChoice("30", "In 30 days"),
+            SelectChoice("90", "In 90 days"),
+            SelectChoice("365", "In a year"),
+            SelectChoice("", "Never"),
+        ],
+        default="90",
+        render_kw={"required": True},
+    )
+
+    def lifetime(self) -> int | None:
+        """Return the number of days that the token is to work, None for ever."""
+        return int(self.days.data) if self.days.data else None
 
 
 def show_problems(form: Form, error: ServiceError) -> None:

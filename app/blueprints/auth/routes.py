@@ -25,10 +25,10 @@ from app.blueprints.auth.forms import (
 )
 from app.blueprints.auth.next_url import safe_next
 from app.blueprints.auth.sessions import begin_session
-from app.error_pages import Problem, answer
 from app.services import password_reset, user_service
+from app.services.api_token_service import list_tokens
 from app.services.errors import Conflict, Invalid
-from app.services.throttle import REGISTER_PER_ADDRESS, TooManyAttempts, network, take
+from app.services.throttle import REGISTER_PER_ADDRESS, network, take
 
 bp = Blueprint("auth", __name__, url_prefix="/auth")
 
@@ -106,7 +106,10 @@ def change_password() -> ResponseReturnValue:
         else:
             begin_session(user, keep=session.permanent)
             flash("Your password is changed. You are logged out on all other devices.", "success")
-            return redirect(_home())
+            if list_tokens(user):
+                # Programs should survive a change of password; a thief's token should not.
+                flash("Your API tokens still work. Revoke those that you do not know.", "warning")
+            return redirect(url_for("account.show"))
     return _page("change_password", form)
 
 
@@ -144,14 +147,6 @@ def reset() -> ResponseReturnValue:
         if "password" not in error.errors:
             return _link_is_void()
     return _page("reset", form, account=user.email)
-
-
-@bp.errorhandler(TooManyAttempts)
-def too_many_attempts(error: TooManyAttempts) -> ResponseReturnValue:
-    """Say when the next attempt may succeed."""
-    response = answer(Problem(error.status, error.title, error.message))
-    response.headers["Retry-After"] = str(error.retry_after)
-    return response
 
 
 def _page(name: str, form: Form, status: int | None = None, **more: str) -> ResponseReturnValue:

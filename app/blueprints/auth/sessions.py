@@ -14,7 +14,9 @@ from app.services import user_service
 
 def init_sessions(app: Flask) -> None:
     """Set up Flask-Login for this app."""
-    login_manager.init_app(app, add_context_processor=False)
+    # What its init_app() does, but for a hook of the cookie by which it remembers users after
+    # their session's end, which ours has none of, and `current_user` in each template's context.
+    app.login_manager = login_manager  # type: ignore[attr-defined]
     # Looked up when a template asks for it, not before each that is rendered.
     app.jinja_env.globals["current_user"] = current_user
     login_manager.user_loader(load_user)

@@ -1,4 +1,4 @@
-"""Items for programs: JSON over the session, with the header X-CSRFToken on each change."""
+"""Items for programs: JSON by API token; or by session, with X-CSRFToken on each change."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -27,7 +27,7 @@ def _signed_in(view: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         if not current_user.is_authenticated:
-            raise Unauthorized("Log in first, and send the session cookie with each request.")
+            raise Unauthorized("Send an API token, or log in and send the session cookie.")
         return view(*args, **kwargs)
 
     return guarded
@@ -67,7 +67,7 @@ def index() -> Response:
 @bp.post("/api/items")
 @_signed_in
 def create() -> Response:
-    """Create an item that the session's user owns."""
+    """Create an item that the asking user owns."""
     item = item_service.create_item(current_user, _body())
     response = jsonify(_as_json(item))
     response.status_code = 201

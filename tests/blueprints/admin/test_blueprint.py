@@ -16,7 +16,8 @@ from tests.log_records import made, put
 
 RECORD = "/admin/logs/01a20b42-a266-73ca-8b13-819a6958b192"
 ADDRESSES = [
-    "/admin", "/admin/logs", RECORD, "/admin/requests", "/admin/requests/x",
+    "/admin", "/admin/logs", RECORD, "/admin/requests", "/admin/requests/x", "/admin/errors",
+    "/admin/errors/f", "/admin/security",
 ]  # fmt: skip
 
 
@@ -41,13 +42,13 @@ def test_each_view_is_an_event_with_its_filters_and_without_the_text(
     app: Flask, as_admin: FlaskClient, admin: Account
 ) -> None:
     stored = put(app, made())
-    as_admin.get("/admin/logs?level=ERROR&text=hunter2secret&user=7")
+    as_admin.get("/admin/logs?q=-level:error+hunter2secret+user:7&range=1h")
     as_admin.get(f"/admin/logs/{stored[0]['id']}")
     as_admin.get("/admin/requests/r-1")
-    as_admin.get("/admin/logs?level=NONE")
+    as_admin.get("/admin/logs?q=level:NONE")
     views = log_lines(app, "logs_viewed")
     assert [view["details"] for view in views] == [
-        {"page": "logs", "filters": {"level": "ERROR", "user": "7", "text_length": "13"}},
+        {"page": "logs", "filters": {"keys": "-level user", "text_length": "13", "range": "1h"}},
         {"page": "record", "record_id": stored[0]["id"]},
         {"page": "request", "viewed_request_id": "r-1"},
     ]
@@ -92,7 +93,7 @@ def test_without_a_scheduler_the_page_still_answers(app: Flask, as_admin: FlaskC
 
 @pytest.mark.parametrize(
     "address",
-    ["/admin/logs", RECORD, "/admin/requests/r-1"],
+    ["/admin/logs", RECORD, "/admin/requests/r-1", "/admin/errors/f", "/admin/security"],
 )
 def test_a_store_that_does_not_answer_is_a_503_that_says_what_to_do(
     app: Flask, as_admin: FlaskClient, address: str

@@ -28,28 +28,30 @@ def test_records_come_newest_first_in_pages_that_lose_none(
 
 def test_older_pages_keep_the_filters(app: Flask, as_admin: FlaskClient) -> None:
     put(app, *(made("wanted", route="/a b/<x>") for _ in range(PAGE_SIZE + 1)), made("other"))
-    first = page(as_admin, "/admin/logs?route=/a%20b/%3Cx%3E&level=INFO")
+    first = page(as_admin, "/admin/logs?q=route:%22/a%20b/%3Cx%3E%22%20level:info")
     older = first.one("a", rel="next")["href"]
-    assert parse_qs(urlsplit(older).query)["route"] == ["/a b/<x>"]
+    assert parse_qs(urlsplit(older).query)["q"] == ['route:"/a b/<x>" level:info']
     assert rows(as_admin, older) == ["wanted made.up"]
 
 
 @pytest.mark.parametrize(
     ("query", "wanted"),
     [
-        ("level=ERROR", {"KeyError"}),
-        ("level=WARNING", {"KeyError", "refused"}),
-        ("action=login_failed", {"refused"}),
-        ("user=7", {"about", "KeyError", "request"}),
-        ("user=ANN@example.com", {"about", "KeyError", "request"}),
-        ("request_id=r-1", {"about", "KeyError", "request"}),
-        ("text=to+fai", {"about"}),
+        ("q=level:error", {"KeyError"}),
+        ("q=level:>=warning", {"KeyError", "refused"}),
+        ("q=action:login_failed", {"refused"}),
+        ("q=user:7", {"about", "KeyError", "request"}),
+        ("q=user:ANN@example.com", {"about", "KeyError", "request"}),
+        ("q=request:r-1", {"about", "KeyError", "request"}),
+        ("q=%22to+fai%22", {"about"}),
+        ("q=fail+to+-about", set()),
+        ("q=-level:info", {"KeyError", "refused"}),
         ("range=1h", {"about", "KeyError", "request", "refused"}),
-        ("status=5xx", {"request"}),
-        ("route=/demo/error", {"about", "KeyError", "request"}),
-        ("fingerprint=a1b2c3d4", {"KeyError"}),
-        ("action=sample", {"sample"}),
-        ("action=nobody_did_this", set()),
+        ("q=status:5xx", {"request"}),
+        ("q=route:/demo/error", {"about", "KeyError", "request"}),
+        ("q=error:a1b2c3d4", {"KeyError"}),
+        ("q=action:sample", {"sample"}),
+        ("q=action:nobody_did_this", set()),
     ],
 )
 def test_each_filter_selects(
@@ -71,40 +73,116 @@ def test_samples_stay_out_unless_asked_for(app: Flask, as_admin: FlaskClient) ->
 def test_a_time_range_has_two_ends(app: Flask, as_admin: FlaskClient) -> None:
     put(app, *(made(f"{days} days", ago=timedelta(days=days)) for days in (9, 5, 1)))
     since, until = (f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%dT%H:%M}" for days in (6, 3))
-    found = rows(as_admin, f"/admin/logs?range=custom&from={since}&to={until}")
+    found = rows(as_admin, f"/admin/logs?from={since}&to={until}")
     assert found == ["5 days made.up"]
 
 
-@pytest.mark.parametrize(
-    "field",
-    ["level", "action", "user", "request_id", "text", "range", "from", "to", "status", "route"],
-)
-def test_a_bad_filter_is_a_400_that_marks_its_field(as_admin: FlaskClient, field: str) -> None:
+@pytest.mark.parametrize("field", ["q", "range", "from", "to"])
+def test_a_bad_value_is_a_400_that_marks_its_field(as_admin: FlaskClient, field: str) -> None:
     found = page(as_admin, f"/admin/logs?{field}=%00{SCRIPT}", 400)
-    control = found.one("select" if field in {"level", "action", "range", "status"} else "input",
-                        id=f"filter-{field}")  # fmt: skip
+    control = found.one("select" if field == "range" else "input", name=field)
     assert control["aria-invalid"] == "true"
     assert found.one("div", id=control["aria-describedby"]).text
     assert not found.every("td")
 
 
-@pytest.mark.parametrize("query", ["before=1", "before=%00", "fingerprint=x%27", "level=&level=X"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "before=1",
+        "before=%00",
+        "q=&q=level:x",
+        "from=0001-01-01",
+        "to=9999-12-31",
+        "from=1970-01-01",
+    ],
+)
 def test_a_damaged_address_is_no_server_error(as_admin: FlaskClient, query: str) -> None:
     assert as_admin.get(f"/admin/logs?{query}").status_code in {200, 400}
 
 
 def test_the_form_shows_what_was_asked(app: Flask, as_admin: FlaskClient) -> None:
-    found = page(as_admin, "/admin/logs?level=error&text=a%22b&action=my_own&range=24h")
+    found = page(as_admin, "/admin/logs?q=a%22b+-action:my_own&range=24h")
     selected = [one["value"] for one in found.every("option") if "selected" in one.attributes]
-    assert selected == ["ERROR", "24h", "my_own"]
-    assert found.one("input", name="text")["value"] == 'a"b'
+    assert selected == ["24h"]
+    assert found.one("input", name="q")["value"] == 'a"b -action:my_own'
+    chips = found.one("ul", class_="chips").every("a", class_="chip")
+    assert [parse_qs(urlsplit(chip["href"]).query) for chip in chips] == [
+        {"q": ["-action:my_own"], "range": ["24h"]}, {"q": ['a"b'], "range": ["24h"]},
+        {"q": ['a"b -action:my_own']},
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_read_is_marked_and_explained_with_what_was_meant(
+    app: Flask, as_admin: FlaskClient
+) -> None:
+    put(app, made("disk"))
+    found = page(as_admin, "/admin/logs?q=disk+lvel:error&range=1h", 400)
+    box = found.one("input", id="q")
+    problems = found.one("div", id=box["aria-describedby"])
+    assert (box["value"], problems.one("mark").text) == ("disk lvel:error", "lvel:error")
+    assert problems.one("li").text.startswith("There is no key lvel. Did you mean level?")
+    meant = parse_qs(urlsplit(problems.one("a")["href"]).query)
+    assert meant == {"q": ["disk level:error"], "range": ["1h"]}
+
+
+def test_the_chart_and_the_facets_are_those_of_the_search(
+    app: Flask, as_admin: FlaskClient
+) -> None:
+    hour_ago = timedelta(hours=1)
+    put(app, *(made("x", route="/a b", status=200, action="request") for _ in range(3)),
+        made("x", route="/c", status=503, action="request", level="ERROR", ago=hour_ago),
+        made("old", ago=timedelta(days=3)), made("figures", action="sample"))  # fmt: skip
+    found = page(as_admin, "/admin/logs?q=action:request")
+    chart = found.one("figure", class_="log-chart")
+    table = chart.one("table").one("tbody").every("tr")
+    numbers = [[cell.text for cell in row.every("td")] for row in table]
+    assert numbers == [["1", "0", "0", "1"], ["3", "3", "0", "0"]]
+    assert len(chart.one("svg", class_="chart-bars").every("a")) in {25, 26}
+    assert len(rows(as_admin, table[0].one("a")["href"])) == 1
+    links = {
+        " ".join(link.text.split()): link["href"]
+        for link in found.one("details", class_="facets").every("a", class_="facet-in")
+    }
+    assert set(links) == {"info 3", "error 1", "request 4", "2xx 3", "5xx 1", "/a b 3", "/c 1"}
+    assert len(rows(as_admin, links["/a b 3"])) == 3
+    out = found.one("details", class_="facets").every("a", class_="facet-out")
+    without = next(link["href"] for link in out if link.text.endswith("route /a b"))
+    assert parse_qs(urlsplit(without).query)["q"] == ['action:request -route:"/a b"']
+    assert len(rows(as_admin, without)) == 1
+
+
+def test_what_counts_cannot_tell_comes_after_the_page(app: Flask, as_admin: FlaskClient) -> None:
+    put(app, made("needle", user_id="7", account="a@b.c", host="web-1", level="ERROR"),
+        made("needle", account="bob", ago=timedelta(days=2)), made("hay", user_id="8"))  # fmt: skip
+    first = page(as_admin, "/admin/logs?q=needle&range=7d")
+    assert not first.every("figure")
+    late = page(as_admin, next(
+        one["data-figures"] for one in first.every("div") if "data-figures" in one.attributes
+    ))  # fmt: skip
+    assert [link.text.split() for link in late.every("a", class_="facet-in")] == [
+        ["a@b.c", "1"], ["bob", "1"], ["web-1", "1"],
+    ]  # fmt: skip
+    bob = late.every("a", class_="facet-in")[1]["href"]
+    assert parse_qs(urlsplit(bob).query)["q"] == ["needle account:bob"]
+    assert len(late.one("figure").one("tbody").every("tr")) == 2
+    assert not page(as_admin, "/admin/logs/figures?q=level:error").every("figure")
+    assert as_admin.get("/admin/logs/figures?q=level:").status_code == 400
+
+
+def test_the_box_can_ask_which_terms_there_are(as_admin: FlaskClient) -> None:
+    terms = {one["key"]: one["values"] for one in as_admin.get("/admin/logs/terms").json}
+    assert "login_failed" in terms["action"]
+    assert "/items" in terms["route"]
+    assert ">=warning" in terms["level"]
+    assert terms["user"] == []
 
 
 def test_an_empty_log_and_filters_without_a_match_are_explained(as_admin: FlaskClient) -> None:
     empty = page(as_admin, "/admin/logs").one("div", class_="empty")
-    nothing = page(as_admin, "/admin/logs?text=zebra").one("div", class_="empty")
+    nothing = page(as_admin, "/admin/logs?q=zebra").one("div", class_="empty")
     assert (empty.one("h2").text, nothing.one("h2").text) == (
-        "The log is empty", "No record fits these filters",
+        "The log is empty", "No record fits this search",
     )  # fmt: skip
 
 
@@ -113,7 +191,7 @@ def test_a_search_that_ran_out_of_time_says_how_far_it_looked_and_goes_on(
 ) -> None:
     put(app, made("needle"), *(made("hay") for _ in range(3000)))
     app.extensions["log_store"]._deadline = 0
-    first = page(as_admin, "/admin/logs?text=needle")
+    first = page(as_admin, "/admin/logs?q=needle")
     assert not first.every("td")
     said = first.one("p", class_="looked-back")
     assert said.text.startswith("Looked back to 20")
@@ -148,10 +226,16 @@ def test_markup_in_every_field_shows_as_text(
     kept = {name: value for name, value in fields.items() if name not in without}
     hostile = put(app, made(**kept))[0]
     story = put(app, made(**{**kept, "request_id": "r-1", "action": "request"}))
-    pages = ["", f"/{hostile['id']}", f"/{story[0]['id']}", f"?text={SCRIPT}&user=a@{SCRIPT}"]
+    pages = [
+        "",
+        f"/{hostile['id']}",
+        f"/{story[0]['id']}",
+        f"?q={SCRIPT}+account:a@{SCRIPT}",
+        f"/figures?q={SCRIPT}",
+    ]
     for address in ["/admin/requests/r-1", *(f"/admin/logs{one}" for one in pages)]:
         found = page(as_admin, address)
-        assert {"src"} <= set.intersection(*(set(one.attributes) for one in found.every("script")))
+        assert all("src" in one.attributes for one in found.every("script"))
         assert SCRIPT in found.text
 
 

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from app.blueprints.admin.present import (
+    as_curl,
     as_text,
     clock,
     day,
@@ -94,3 +95,19 @@ def test_details_of_any_shape_are_shown(details: Any) -> None:
 def test_looks_are_chosen_from_a_fixed_list() -> None:
     assert [level_look(one) for one in ("ERROR", "x y", None)] == ["error", "info", "info"]
     assert [status_look(one) for one in (404, "5<b>", None)] == ["status-4xx", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("record", "command"),
+    [
+        ({"method": "GET", "path": "/items?q=a&b=1"}, "curl -i 'https://x.org/items?q=a&b=1'"),
+        (
+            {"method": "PUT", "path": "/items/1", "user_id": "7"},
+            'curl -i -X PUT -H "Authorization: Bearer $TOKEN" https://x.org/items/1',
+        ),
+        ({"path": "/a'; rm -rf $HOME;'"}, """curl -i 'https://x.org/a'"'"'; rm -rf $HOME;'"'"''"""),
+        ({}, "curl -i https://x.org/"),
+    ],
+)
+def test_a_request_can_be_sent_again_from_a_shell(record: dict[str, str], command: str) -> None:
+    assert as_curl(record, "https://x.org/") == command

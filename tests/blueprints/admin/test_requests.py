@@ -59,3 +59,14 @@ def test_the_search_box_says_what_is_no_request_id(as_admin: FlaskClient) -> Non
     assert (box["aria-invalid"], box["value"]) == ("true", "a/\x00b")
     assert found.one("div", id=box["aria-describedby"]).text
     assert as_admin.get("/admin/requests/a%20b").status_code == 404
+
+
+def test_a_request_leads_to_the_same_user_s_requests_before_and_after(
+    app: Flask, as_admin: FlaskClient
+) -> None:
+    for name, user in (("r-1", "7"), ("r-2", "8"), ("r-3", "7"), ("r-4", "7")):
+        put(app, *failed_request(name, user_id=user))
+    links = page(as_admin, "/admin/requests/r-3").one("nav", class_="neighbours").every("a")
+    assert [link["href"] for link in links] == ["/admin/requests/r-1", "/admin/requests/r-4"]
+    put(app, made("nobody's", request_id="r-5", action="request"))
+    assert not page(as_admin, "/admin/requests/r-5").every("nav", class_="neighbours")

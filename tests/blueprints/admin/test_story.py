@@ -36,6 +36,15 @@ def test_offsets_and_bars_are_measured_from_the_requests_start() -> None:
     assert (answer.bar_start, answer.bar_width) == (0.0, 100.0)
 
 
+def test_a_stretch_without_anything_is_told_where_statements_are_known() -> None:
+    slow = record(1.4, action="request", duration_ms=400.0, message="request", details={
+        "queries": [query(0, 100, "first"), query(102, 50, "second"), query(300, 90, "third")],
+    })  # fmt: skip
+    gaps = [step.gap_ms for step in tell([slow]).steps]
+    assert gaps == [None, None, 148.0, None]
+    assert not any(step.gap_ms for step in tell([record(1, message="m"), record(9)]).steps)
+
+
 def test_records_of_one_instant_keep_their_order() -> None:
     records = [record(1, message=str(number)) for number in range(5)]
     assert names(records) == ["0", "1", "2", "3", "4"]

@@ -387,7 +387,7 @@ def test_a_changed_password_ends_the_other_sessions_and_keeps_this_one(
         "/auth/password", data={"current": user.password, "password": NEW, "repeat": NEW}
     )
 
-    assert (answer.status_code, answer.location) == (302, HOME)
+    assert (answer.status_code, answer.location) == (302, "/account")
     assert is_logged_in(client)
     assert not is_logged_in(elsewhere)
     login(elsewhere, Account(user.id, user.email, NEW))

@@ -1,0 +1,18 @@
+"""The page of alerts: each rule, its state, and what was told."""
+
+from flask import render_template
+
+from app.blueprints.admin.blueprint import bp
+from app.services import alert_service
+
+
+@bp.get("/alerts")
+def alerts() -> str:
+    """Show what is watched, what fires, and who is told."""
+    return render_template(
+        "admin/alerts.html",
+        alerts=alert_service.list_alerts(),
+        missing=alert_service.missing_settings(),
+        recipients=alert_service.recipients(),
+        history=alert_service.history(),
+    )

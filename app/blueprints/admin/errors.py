@@ -1,0 +1,91 @@
+"""The page of errors, grouped, and the page of one of them."""
+
+import re
+from datetime import datetime
+
+from flask import abort, current_app, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from app.blueprints.admin import filters, tracebacks
+from app.blueprints.admin.blueprint import bp, viewed
+from app.blueprints.admin.words import ago, search
+from app.services import error_groups
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{1,64}")
+
+
+@bp.get("/errors")
+def errors() -> ResponseReturnValue:
+    """List the errors of a window, each kind once."""
+    window, shown = _window(), request.args.get("state", "open")
+    found = error_groups.list_errors(window, shown)
+    viewed("errors", window=window, state=shown)
+    return render_template(
+        "admin/errors.html",
+        found=found,
+        window=window,
+        shown=shown,
+        windows=error_groups.WINDOWS,
+        states=error_groups.SHOWN,
+        is_fingerprint=is_fingerprint,
+        bars=bars,
+        ago=ago,
+    )
+
+
+@bp.get("/errors/<fingerprint>")
+def error(fingerprint: str) -> ResponseReturnValue:
+    """Show one error: where it happens, to whom, since when."""
+    _check(fingerprint)
+    window, before = _window(), request.args.get("before")
+    if before and not filters.is_record_id(before):
+        abort(404)
+    story = error_groups.get_error(fingerprint, window, before)
+    viewed("error", fingerprint=fingerprint, window=window)
+    return render_template(
+        "admin/error.html",
+        story=story,
+        window=window,
+        before=before,
+        windows=error_groups.WINDOWS,
+        blocks=tracebacks.blocks,
+        bars=bars,
+        ago=ago,
+        search=search,
+    )
+
+
+@bp.post("/errors/<fingerprint>")
+def resolve_error(fingerprint: str) -> ResponseReturnValue:
+    """Call an error resolved."""
+    _check(fingerprint)
+    error_groups.resolve(
+        fingerprint, current_user._get_current_object(), current_app.config["RELEASE"]
+    )
+    flash("Resolved. It opens again if it returns.", "success")
+    return redirect(url_for("admin.error", fingerprint=fingerprint, window=_window()))
+
+
+def is_fingerprint(value: str) -> bool:
+    """Tell whether a value has the form of a fingerprint, so that it can stand in an address."""
+    return bool(_FINGERPRINT.fullmatch(value))
+
+
+def bars(counts: list[int], starts: list[datetime]) -> list[tuple[datetime, int, float]]:
+    """Return (start, count, percent of the highest) of each point of a chart."""
+    highest = max([*counts, 1])
+    # What happened once among thousands is still to be seen.
+    return [
+        (start, count, max(6.0, round(100 * count / highest, 1)) if count else 0.0)
+        for start, count in zip(starts, counts, strict=True)
+    ]
+
+
+def _window() -> str:
+    return request.args.get("window", "24h")
+
+
+def _check(fingerprint: str) -> None:
+    if not is_fingerprint(fingerprint):
+        abort(404)

@@ -1,0 +1,30 @@
+"""What pages say in words: how long ago something was, and what to search the log for."""
+
+import re
+from datetime import datetime
+
+from app.models.types import utc_now
+
+_UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"))
+
+
+def ago(moment: datetime, now: datetime | None = None) -> str:
+    """Return how long ago a moment was, in the largest unit that fits."""
+    seconds = int(((now or utc_now()) - moment).total_seconds())
+    for size, unit in _UNITS:
+        if seconds >= size:
+            number = seconds // size
+            return f"{number} {unit}{'' if number == 1 else 's'} ago"
+    return "just now"
+
+
+def search(**terms: object) -> str:
+    """Return a search of the log for records that have all these values."""
+    return " ".join(f"{key}:{_quoted(str(value))}" for key, value in terms.items())
+
+
+def _quoted(value: str) -> str:
+    if re.fullmatch(r"[\w.@:/+-]+", value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,53 @@
+"""Look up the records of one exception in the SQL log store: the first, the newest, its users."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, String, column, func, select, values
+
+from app.logstore.error_groups import USERS_AMONG, Occurrences
+from app.logstore.record import KEEPS
+from app.logstore.rows import COLUMNS, from_row
+from app.models.log import Log
+
+# A traceback is longer than all the rest.
+_LEFT_OUT = {"exception_traceback": None, "statement": None}
+_COLUMNS = [Log.__table__.c[name] for name in COLUMNS if name not in _LEFT_OUT]
+
+
+def read_occurrences(
+    connection: Connection, fingerprints: Sequence[str], floor: str
+) -> Mapping[str, Occurrences]:
+    """Return what there is of each fingerprint; users from the id `floor` on."""
+    if not fingerprints:
+        return {}
+    found = connection.execute(_statement(fingerprints, floor)).all()
+    ids = {record_id for _, first, newest, _ in found for record_id in (first, newest)} - {None}
+    statement = select(*_COLUMNS).where(Log.id.in_(ids), Log.keep.in_(KEEPS))
+    rows = connection.execute(statement).mappings()
+    records = {row["id"]: from_row({**row, **_LEFT_OUT}) for row in rows}
+    return {
+        fingerprint: Occurrences(records[first], records[newest], users)
+        for fingerprint, first, newest, users in found
+        if first in records and newest in records
+    }
+
+
+def _statement(fingerprints: Sequence[str], floor: str) -> Any:
+    """Return (fingerprint, first id, newest id, users): each is looked up in the index alone."""
+    listed = values(column("fingerprint", String), name="wanted")
+    wanted = listed.data([(one,) for one in fingerprints]).cte("wanted")
+    mine = Log.exception_fingerprint == wanted.c.fingerprint
+    first = select(Log.id).where(mine).order_by(Log.id).limit(1)
+    newest = select(Log.id).where(mine).order_by(Log.id.desc()).limit(1)
+    latest = (
+        select(Log.user_id)
+        .where(mine, Log.id >= floor)
+        .order_by(Log.id.desc())
+        .limit(USERS_AMONG)
+        .correlate(wanted)
+        .subquery()
+    )
+    users = select(func.count(latest.c.user_id.distinct()))
+    found = [one.correlate(wanted).scalar_subquery() for one in (first, newest, users)]
+    return select(wanted.c.fingerprint, *found)

@@ -1,0 +1,68 @@
+"""What the application answers to programs, as an OpenAPI 3.1 document that is made by hand.
+
+Who adds an address under /api/ describes it in the module of its part; a test compares the
+document with the routes, and real answers with their schemas.
+"""
+
+import re
+from typing import Any
+
+from flask import Blueprint, Flask, Response, current_app, jsonify
+
+from app.openapi import errors, items, logs
+from app.openapi.parts import PARTS, answers, described
+
+bp = Blueprint("openapi", __name__)
+
+PATHS: dict[str, dict[str, Any]] = {
+    **items.PATHS,
+    **logs.PATHS,
+    **errors.PATHS,
+    "/api/openapi.json": {
+        "get": {
+            "operationId": "getDescription",
+            "summary": "This document",
+            "tags": ["About"],
+            "security": [{}],
+            "responses": answers(200, described("An OpenAPI document.", {"type": "object"})),
+        }
+    },
+}
+SCHEMAS = {**PARTS["schemas"], **items.SCHEMAS, **logs.SCHEMAS, **errors.SCHEMAS}
+_CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
+
+
+def init_app(app: Flask) -> None:
+    """Serve the document to everybody; nothing in it is secret."""
+    app.register_blueprint(bp)
+
+
+@bp.get("/api/openapi.json")
+def document() -> Response:
+    """Describe the addresses that this application has."""
+    return jsonify(describe(current_app))
+
+
+def describe(app: Flask) -> dict[str, Any]:
+    """Return the document; what belongs to a part that was taken out is not in it."""
+    there = {path_of(rule.rule) for rule in app.url_map.iter_rules()}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Glasshouse",
+            "version": app.config["RELEASE"],
+            "summary": "Items, and the log of everything that happens to them.",
+            "description": (
+                "Programs send an API token, made on the account page or by `flask tokens "
+                "create`, as `Authorization: Bearer …`. Every answer carries `X-Request-ID`, and "
+                "every failure is a problem (RFC 9457) that repeats it."
+            ),
+        },
+        "paths": {path: told for path, told in PATHS.items() if path in there},
+        "components": {**PARTS, "schemas": SCHEMAS},
+    }
+
+
+def path_of(rule: str) -> str:
+    """Return a route's rule as OpenAPI spells it."""
+    return _CONVERTER.sub(r"{\1}", rule)

@@ -1,0 +1,98 @@
+"""The addresses of the log."""
+
+from typing import Any
+
+from app.openapi.parts import TOKEN, answers, described, query, schema
+
+# Not imported from the pages, which can be taken out; a test compares.
+PAGE_SIZE, PAGE_SIZE_MAX = 50, 500
+
+_TEXT = {"type": ["string", "null"]}
+_WHOLE = {"type": ["integer", "null"]}
+_NUMBER = {"type": ["number", "null"]}
+_MOMENT = {"type": "string", "format": "date-time"}
+_EXCEPTION = {
+    "type": ["object", "null"],
+    "properties": dict.fromkeys(("type", "message", "traceback", "fingerprint"), _TEXT),
+    "additionalProperties": False,
+}
+_RECORD: dict[str, Any] = {
+    "id": {"type": "string", "format": "uuid", "description": "A UUIDv7: sorts by time."},
+    "timestamp": _MOMENT,
+    "level": {"type": "string"},
+    "logger": {"type": "string"},
+    "message": {"type": "string"},
+    **dict.fromkeys(
+        ("action", "request_id", "parent_request_id", "user_id", "account", "method", "path",
+         "route", "remote_addr", "host", "release", "target_type", "target_id", "outcome",
+         "statement"),
+        _TEXT,
+    ),
+    **dict.fromkeys(("status", "db_count", "pid"), _WHOLE),
+    **dict.fromkeys(("duration_ms", "db_ms"), _NUMBER),
+    "exception": _EXCEPTION,
+    "details": {"type": "object"},
+    "keep": {"type": "string", "enum": ["debug", "info", "error", "operation"]},
+    "source": {"type": "string", "description": "The host that wrote it, by its identity."},
+    "seq": {"type": "integer", "description": "Its place among all that its host has stored."},
+}  # fmt: skip
+SCHEMAS: dict[str, Any] = {
+    "Record": {
+        "type": "object",
+        "required": list(_RECORD),
+        "properties": _RECORD,
+        "additionalProperties": False,
+    },
+    "RecordPage": {
+        "type": "object",
+        "required": ["records", "next", "looked_back_to"],
+        "properties": {
+            "records": {"type": "array", "items": schema("Record"), "maxItems": PAGE_SIZE_MAX},
+            "next": {
+                "type": ["string", "null"],
+                "format": "uri-reference",
+                "description": "Follow it until it is null.",
+            },
+            "looked_back_to": {
+                "type": ["string", "null"],
+                "format": "date-time",
+                "description": "How far back a search came in its time; `next` goes on there.",
+            },
+        },
+        "additionalProperties": False,
+    },
+}
+FILTERS = [
+    query(
+        "q",
+        'A search as on the log page, such as `level:>=warning user:7 -action:request "exact '
+        'words"`: all parts must fit, `-` leaves out.',
+        maxLength=2000,
+    ),
+    query("range", "Back from now.", enum=["15m", "1h", "6h", "24h", "7d", "30d", "custom"]),
+    query("from", "Not older than this time; UTC unless it says otherwise."),
+    query("to", "Older than this time."),
+]
+
+PATHS: dict[str, dict[str, Any]] = {
+    "/api/logs": {
+        "get": {
+            "operationId": "listRecords",
+            "summary": "List the records of the log, newest first",
+            "description": "For administrators. A page may be shorter than `limit`, even empty.",
+            "tags": ["Log"],
+            "security": TOKEN,
+            "parameters": [
+                *FILTERS,
+                query("before", "As `next` of another page gives it.", format="uuid"),
+                query(
+                    "limit", "How many at most.", type="integer", minimum=1,
+                    maximum=PAGE_SIZE_MAX, default=PAGE_SIZE,
+                ),
+            ],
+            "responses": answers(
+                200, described("A page of records.", schema("RecordPage")), 403, 422
+            ),
+        }
+    },
+}  # fmt: skip

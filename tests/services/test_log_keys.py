@@ -1,0 +1,37 @@
+import pytest
+
+from app.services.log_keys import KEYS, SYNONYMS, BadValue, nearest, request_id_error, slots
+from app.services.log_service import LogQuery
+
+
+def test_every_example_and_every_offered_value_is_one_that_its_key_takes() -> None:
+    for name, key in KEYS.items():
+        given = key.example.removeprefix(f"{name}:").replace("…", "")
+        for value in (given, *key.values):
+            if value not in {">=debug", ">=critical"}:
+                assert LogQuery(**key.read(value)), (name, value)
+
+
+def test_other_names_lead_to_keys_that_there_are() -> None:
+    assert set(SYNONYMS.values()) <= set(KEYS)
+    assert not set(SYNONYMS) & set(KEYS)
+
+
+def test_two_terms_for_one_place_are_told_apart_from_alternatives() -> None:
+    assert slots("level", KEYS["level"].read("error")) == set()
+    assert slots("host", KEYS["host"].read("a")) == set()
+    assert slots("status", KEYS["status"].read(">=400")) == {"status_min"}
+    assert slots("item", KEYS["item"].read("4")) == slots("target", KEYS["target"].read("a/b"))
+
+
+@pytest.mark.parametrize(("word", "near"), [("eror", "error"), ("ERRORR", "error"), ("qq", None)])
+def test_a_misspelt_word_is_guessed(word: str, near: str | None) -> None:
+    assert nearest(word, ("error", "info")) == near
+
+
+@pytest.mark.parametrize("value", ["", "a/b", "ä", "x" * 65, "a\n"])
+def test_what_is_no_request_id_is_told(value: str) -> None:
+    assert request_id_error(value)
+    assert request_id_error("AZ.az_09-") is None
+    with pytest.raises(BadValue):
+        KEYS["request"].read(value)
