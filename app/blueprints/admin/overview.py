@@ -13,14 +13,13 @@ from app.models.types import utc_now
 from app.services import log_overview
 from app.services.log_overview import Figure, Window
 
-DEFAULT = "24h"
 _WORDS = {
     "1h": "hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days",
 }  # fmt: skip
 # Title, what the number is of, and the search for the records behind it.
 _TITLES = {
     "request_rate": ("Requests", "in the last 5 minutes", "action:request"),
-    "response_time": ("Response time", "95 of 100 requests were faster",
+    "response_time": ("Response time", "95 of 100 were faster",
                       "action:request duration:>{over}"),
     "error_rate": ("Error rate", "of requests failed", "status:5xx"),
     "query_time": ("Query time", "in the database, 95 of 100 requests", "action:slow_query"),
@@ -40,6 +39,7 @@ class Tile:
     figure: Figure
     title: str
     note: str
+    also: list[tuple[str, str]]
     number: str
     unit: str
     limit: str
@@ -52,8 +52,8 @@ class Tile:
 @bp.get("/")
 def index() -> ResponseReturnValue:
     """Show how the application is and was in a window of time."""
-    asked = request.args.get("window", DEFAULT)
-    window = log_overview.WINDOWS.get(asked, log_overview.WINDOWS[DEFAULT])
+    asked = request.args.get("window", log_overview.DEFAULT)
+    window = log_overview.WINDOWS.get(asked, log_overview.WINDOWS[log_overview.DEFAULT])
     now = utc_now()
     found = log_overview.overview(window.name, now)
     viewed("overview", window=window.name)
@@ -90,6 +90,7 @@ def tile(figure: Figure, window: Window) -> Tile:
         figure=figure,
         title=title,
         note=note,
+        also=[(name, " ".join(amount(value, figure.unit))) for name, value in figure.also.items()],
         number=number,
         unit=unit,
         limit=limit,

@@ -30,6 +30,8 @@ def test_what_is_over_its_threshold_stands_first_and_is_said_in_words(
     assert tiles[0].one("h2").text == "Error rate"
     assert tiles[0].one("p", class_="figure-value").text == "25 %"
     assert "Over threshold" in tiles[0].one("p", class_="figure-state").text
+    assert tiles[2].one("h2").text == "Response time"
+    assert "p50 19.1 ms, p99" in tiles[2].one("p", class_="figure-note").text
     assert "OK" in tiles[2].one("p", class_="figure-state").text
     chart = tiles[0].one("svg", class_="spark")
     assert chart["role"] == "img"
@@ -117,11 +119,11 @@ def test_a_number_is_said_as_a_person_would(
 def test_a_chart_is_told_in_words() -> None:
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
     points = [(noon + timedelta(hours=n), value) for n, value in enumerate([1.0, None, 3.0])]
-    figure = Figure("error_rate", "percent", 3.0, 1, True, False, None, points)
+    figure = Figure("error_rate", "percent", 3.0, 1, True, False, None, {}, points)
     assert in_words(figure, WINDOWS["24h"], "1 %") == (
         "In the last 24 hours from 1 % to 3 %, the most at 23 Nov 14:00 UTC. Threshold 1 %."
     )
-    nothing = Figure("error_rate", "percent", None, 1, False, False, None, [(noon, None)])
+    nothing = Figure("error_rate", "percent", None, 1, False, False, None, {}, [(noon, None)])
     assert in_words(nothing, WINDOWS["1h"], "1 %") == "Nothing known in the last hour."
 
 
