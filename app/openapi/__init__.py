@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, jsonify
 
-from app.openapi import errors, items, logs
+from app.openapi import errors, items, logs, records
 from app.openapi.parts import PARTS, answers, described
 
 bp = Blueprint("openapi", __name__)
@@ -18,6 +18,7 @@ PATHS: dict[str, dict[str, Any]] = {
     **items.PATHS,
     **logs.PATHS,
     **errors.PATHS,
+    **records.PATHS,
     "/api/openapi.json": {
         "get": {
             "operationId": "getDescription",
@@ -28,7 +29,13 @@ PATHS: dict[str, dict[str, Any]] = {
         }
     },
 }
-SCHEMAS = {**PARTS["schemas"], **items.SCHEMAS, **logs.SCHEMAS, **errors.SCHEMAS}
+SCHEMAS = {
+    **PARTS["schemas"],
+    **items.SCHEMAS,
+    **logs.SCHEMAS,
+    **errors.SCHEMAS,
+    **records.SCHEMAS,
+}
 _CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 

@@ -5,12 +5,15 @@ from flask import Flask
 from app.blueprints.admin import (
     alerts,
     api,
+    around,
     errors,
     errors_api,
+    export,
     logs,
     overview,
     requests,
     security,
+    tail,
     users,
 )
 from app.blueprints.admin.blueprint import bp
@@ -18,14 +21,17 @@ from app.blueprints.admin.blueprint import bp
 # Each of these modules adds its pages to the blueprint.
 __all__ = [
     "alerts",
+    "around",
     "bp",
     "errors",
     "errors_api",
+    "export",
     "init_app",
     "logs",
     "overview",
     "requests",
     "security",
+    "tail",
     "users",
 ]
 
