@@ -46,6 +46,7 @@ T = TypeVar("T")
 _QUANTILES = (0.5, 0.95, 0.99)
 _SCAN_SLICE = 1000
 _Rows = Iterable[tuple[Any, ...]]
+_Buckets = dict[tuple[Hashable, ...], Counter[int]]
 
 
 class Counts(Records, Protocol):
@@ -87,7 +88,7 @@ class CountQuestions(ABC):
         if (chosen := selection_of(query)) is None:
             rows, looked_back_to = self._scan(query, low, high, step, by)
         else:
-            rows = self._sums(chosen, low, high, fields, step)
+            rows = self._sums(chosen, low, high, fields, step, list)
         counts: dict[int, Counter[Any]] = defaultdict(Counter)
         for start, *values, count in rows:
             counts[max(start, starts[0])][tuple(values)] += count
@@ -107,8 +108,11 @@ class CountQuestions(ABC):
         if step is None:
             return self.counted(query, (), quantiles)
         low, high, starts = self._points(query, step)
-        rows = self._sums(_countable(query), low, high, ("bucket",), step)
-        merged = _merged((max(start, starts[0]), *rest) for start, *rest in rows)
+
+        def merge(rows: _Rows) -> _Buckets:
+            return _merged((max(start, starts[0]), *rest) for start, *rest in rows)
+
+        merged = self._sums(_countable(query), low, high, ("bucket",), step, merge)
         return [
             _summary((moment_of(start),), merged.get((start,), Counter()), quantiles)
             for start in starts
@@ -119,7 +123,7 @@ class CountQuestions(ABC):
     ) -> list[Summary]:
         low, high = bounds_of(query)
         wanted = (*_checked(fields), "bucket")
-        merged = _merged(self._sums(_countable(query), low, high, wanted, None))
+        merged = self._sums(_countable(query), low, high, wanted, None, _merged)
         if not fields:
             return [_summary((), merged.get((), Counter()), quantiles)]
         found = [
@@ -135,7 +139,7 @@ class CountQuestions(ABC):
     def error_groups(self, query: LogQuery, step: int, limit: int = 100) -> ErrorGroups:
         low, high, starts = self._points(query, step)
         chosen = replace(_countable(query), failed=True)
-        rows = self._sums(chosen, low, high, ("fingerprint",), step)
+        rows = self._sums(chosen, low, high, ("fingerprint",), step, list)
         counts = by_fingerprint(rows, starts, chosen.fingerprint)
         names = list(counts)[:limit]
         days = self.with_counts(lambda one: one.first_days(names))
@@ -158,7 +162,7 @@ class CountQuestions(ABC):
         low, high = bounds_of(query)
         if step is not None:
             low, high, _ = self._points(query, step)
-        merged = _merged(self._sums(chosen, low, high, (*fields, "bucket"), step))
+        merged = self._sums(chosen, low, high, (*fields, "bucket"), step, _merged)
         return {tuple(_shown(value) for value in key): buckets for key, buckets in merged.items()}
 
     def recount(self, since: datetime | None = None, *, check: bool = False) -> Recount:
@@ -194,8 +198,15 @@ class CountQuestions(ABC):
         return low, high, starts
 
     def _sums(
-        self, chosen: Selection, low: int, high: int, fields: Sequence[str], step: int | None
-    ) -> list[tuple[Any, ...]]:
+        self,
+        chosen: Selection,
+        low: int,
+        high: int,
+        fields: Sequence[str],
+        step: int | None,
+        fold: Callable[[_Rows], T],
+    ) -> T:
+        """Return what `fold` makes of the rows, one by one: thousands at once cost a collection."""
         whole = chosen.any_route() and not {"route", "fingerprint"} & set(fields)
         signed = [one for one in ALL_STEPS if (one < 0) == whole]
         if MEASURE in fields:
@@ -205,15 +216,15 @@ class CountQuestions(ABC):
         sign = -1 if whole else 1
         coarsest = max(abs(one) for one in signed if (step or DAY) % one == 0)
 
-        def work(counts: Counts) -> list[tuple[Any, ...]]:
+        def work(counts: Counts) -> T:
             oldest = counts.oldest_starts(signed)
             horizons = {abs(one): _horizon(one, oldest[one]) for one in signed}
-            return [
+            return fold(
                 row
                 for tile in tiles(low, high, coarsest, horizons)
                 for row in counts.sums(chosen, tile._replace(step=sign * tile.step), fields, step)
                 if row[-1]
-            ]
+            )
 
         return self.with_counts(work)
 
@@ -267,9 +278,9 @@ def _checked(fields: Sequence[str]) -> Sequence[str]:
     return fields
 
 
-def _merged(rows: _Rows) -> dict[tuple[Hashable, ...], Counter[int]]:
+def _merged(rows: _Rows) -> _Buckets:
     """Return the buckets of each combination of values; a row ends with bucket and count."""
-    merged: dict[tuple[Hashable, ...], Counter[int]] = defaultdict(Counter)
+    merged: _Buckets = defaultdict(Counter)
     for *values, bucket, count in rows:
         merged[tuple(values)][bucket] += count
     return merged

@@ -85,10 +85,11 @@ class SqlCounts:
         )
         if chosen.failed:
             statement = statement.with_hint(_TABLE, _HINT, "sqlite")
-        # At once, which is a third of what it costs row by row.
-        for *values, count in self._connection.execute(statement).all():
-            # PostgreSQL sums up to a Decimal; of nothing there is no sum.
-            yield (*values, int(count or 0))
+        # Row by row the driver takes three times as long.
+        for rows in self._connection.execute(statement).partitions(500):
+            for *values, count in rows:
+                # PostgreSQL sums up to a Decimal; of nothing there is no sum.
+                yield (*values, int(count or 0))
 
     def oldest_start(self, step: int) -> int | None:
         return self.oldest_starts([step])[step]

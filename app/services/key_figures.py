@@ -1,37 +1,30 @@
 """What the ten key figures are, when each is too much, and how it comes from counts."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from app.logstore.counts import percentiles
 from app.logstore.measures import CPU, DB_MS, DISK, MEMORY, POOL
 
+# Requests that failed with 5xx, beside all of them.
+FAILED = "failed request"
+Found = Mapping[tuple[str, str | None], Mapping[int, int]]
+
 
 class Stretch:
-    """What was counted in some minutes; `found` has buckets by action, measure, status class."""
+    """What was counted in some minutes: `found` has the buckets of each (action, measure)."""
 
-    def __init__(self, minutes: float, found: Mapping[tuple[Any, ...], Mapping[int, int]]) -> None:
+    def __init__(self, minutes: float, found: Found) -> None:
         self.minutes = minutes
         self._found = found
 
-    def count(self, action: str, status_class: int | None = None) -> int:
-        """Return how many records there were; with a class, of that class only."""
-        return sum(self._merged(action, None, status_class).values())
+    def count(self, action: str) -> int:
+        """Return how many records there were."""
+        return sum(self._found.get((action, None), {}).values())
 
     def quantile(self, action: str, measure: str | None, quantile: float) -> float | None:
         """Return a quantile (0 to 1) of what was measured, None where nothing was."""
-        return percentiles(self._merged(action, measure), [quantile])[quantile]
-
-    def _merged(
-        self, action: str, measure: str | None, status_class: int | None = None
-    ) -> Counter[int]:
-        merged: Counter[int] = Counter()
-        for key, buckets in self._found.items():
-            if key[:2] == (action, measure) and status_class in {None, key[2]}:
-                merged.update(buckets)
-        return merged
+        return percentiles(self._found.get((action, measure), {}), [quantile])[quantile]
 
 
 @dataclass(frozen=True)
@@ -73,7 +66,7 @@ def _sampled(measure: str, quantile: float) -> Callable[[Stretch], float | None]
 KINDS = (
     Kind("request_rate", "per minute", None, lambda of: of.count("request") / of.minutes),
     Kind("response_time", "ms", 2000, lambda of: of.quantile("request", None, 0.95)),
-    Kind("error_rate", "percent", 1, lambda of: _share(of.count("request", 5),
+    Kind("error_rate", "percent", 1, lambda of: _share(of.count(FAILED),
                                                        of.count("request"))),
     Kind("query_time", "ms", 1000, lambda of: of.quantile("request", DB_MS, 0.95)),
     # Beyond its size a pool opens connections that it closes again at once.

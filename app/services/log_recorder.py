@@ -131,7 +131,7 @@ def days_until_full(log_dir: Path, now: datetime, rate: float | None) -> float |
     free = usage.free / usage.total
     own = known_host_id(log_dir)
     for back in _TRENDS:
-        samples = _samples(now - back, now - back + _TRENDS[-1] / 2, _SAMPLES)
+        samples = _samples(now - back, now - back + _TRENDS[-1] / 2, 30)
         then = [_free_then(one) for one in samples if one["source"] == own]
         if known := [share for share in then if share is not None]:
             lost = known[-1] - free

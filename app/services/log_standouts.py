@@ -7,7 +7,7 @@ LOOKED_AT of each kind, so that it costs the same however many there are.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.logstore.counts import percentiles
@@ -16,6 +16,7 @@ from app.services.log_service import LogQuery, Record
 
 LOOKED_AT = 200
 _SHOWN = 6
+_WEEK = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,13 @@ class Person:
 
 @dataclass(frozen=True)
 class Standouts:
-    """Everything that stands out; `requests` and the like say how many records were looked at."""
+    """Everything that stands out; `looked_at` says of how many records of each action.
+
+    Routes are of the time since `routes_since`.
+    """
 
     routes: list[Route]
+    routes_since: datetime
     statements: list[Statement]
     repeats: list[Repeat]
     failures: list[Failure]
@@ -86,13 +91,18 @@ class Standouts:
 
 
 def standouts(since: datetime, until: datetime) -> Standouts:
-    """Return what stands out between two moments; `since` is best the start of an hour."""
+    """Return what stands out between two moments; of routes, in the last week at most."""
+    # Whole days then: by route there are many counts to an hour.
+    last = until - timedelta(seconds=1)
+    week = last.replace(hour=0, minute=0, second=0) - _WEEK
+    routes_since = since if until - since < _WEEK else week
     slow, errors, requests = (
         _newest(LogQuery(actions=(action,), since=since))
         for action in ("slow_query", "error", "request")
     )
     return Standouts(
-        routes=slowest_routes(since, until),
+        routes=slowest_routes(routes_since, until),
+        routes_since=routes_since,
         statements=slowest_statements(slow),
         repeats=probable_n_plus_ones(requests),
         failures=top_errors(errors),

@@ -26,7 +26,7 @@ CHANGES = (
 GUESSES, MANY = 10, 5
 # How many of the newest records of each kind are looked at.
 SAMPLE = 500
-_TOP = 20
+_TOP = 10
 _VIEWS = ("logs_viewed", "logs_exported")
 
 

@@ -40,7 +40,9 @@ def test_the_context_marks_its_record_and_keeps_the_choice_in_the_address(
     rows = found.one("tbody").every("tr")
     assert [row["id"] for row in rows] == [one["id"] for one in reversed(stored)]
     assert [row.attributes.get("aria-current") for row in rows] == [None, "true", None]
-    links = {link.text: link["href"] for link in found.one("nav", class_="context-choices").every("a")}
+    links = {
+        link.text: link["href"] for link in found.one("nav", class_="context-choices").every("a")
+    }
     assert list(links) == ["Of everything", "Of the same host", "Of the same request"]
     near = page(as_admin, links["Of the same host"]).one("tbody").every("tr")
     assert [row["id"] for row in near] == [stored[1]["id"], stored[0]["id"]]
