@@ -13,9 +13,12 @@ from app.observability.events import record_event
 from app.observability.log_redaction import use_request_secrets
 from app.observability.request_secrets import RequestSecrets
 
-# Probes, scrapes and static files come in numbers and say nothing while they succeed; the
-# request metrics count them.
-_QUIET = ("health.", "metrics", "static", "bootstrap.static", "favicon")
+# Probes, scrapes, static files and the polls of an open tail come in numbers and say nothing while
+# they succeed; the request metrics count them. That somebody opened a tail is an event.
+_QUIET = (
+    "health.", "metrics", "static", "bootstrap.static", "favicon", "admin.log_tail",
+    "admin_api.log_tail",
+)  # fmt: skip
 _USER_AGENT_LENGTH = 200
 
 
