@@ -74,8 +74,11 @@ def _recorded(query: LogQuery, form: str) -> Iterator[Any]:
 def _filters(query: LogQuery) -> dict[str, str]:
     """Return what the record may say of a question: a text may be the secret looked for."""
     given = {name: value for name, value in asdict(query).items() if value}
-    given.pop("without", None)
-    if texts := given.pop("texts", None):
+    texts = given.pop("texts", ())
+    without = given.pop("without", ())
+    if left_out := {name for one in without for name, value in one.items() if value}:
+        given["without"] = ", ".join(sorted(left_out))
+    if texts:
         given["text_length"] = sum(map(len, texts))
     return {name: str(value) for name, value in given.items()}
 

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 
 import click
 
+from app.services import log_language
 from app.services.log_service import WITHOUT_SAMPLES, LogQuery
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -81,6 +83,21 @@ class User(_Type):
         return {"account": value.lower()}
 
 
+class Search(_Type):
+    """Read a search as the log page's box takes it as a query."""
+
+    name = "search"
+    problem = "no search"
+
+    def read(self, value: str) -> LogQuery:
+        found = log_language.parse(value)
+        if found.problems:
+            first = found.problems[0]
+            meant = f" Try {first.instead}" if first.instead else ""
+            raise _BadValue(f"At character {first.start + 1}: {first.message}{meant}")
+        return found.query
+
+
 def since_option(default: str | None) -> Callable[[Command], Command]:
     """Return the option --since; the default shows in the help."""
     shown = default or "everything"
@@ -115,7 +132,7 @@ def hours_since(since: datetime) -> float:
 def filter_options(command: Command) -> Command:
     """Give a command the filters of `search`; query_from() takes them."""
     for option in reversed((
-        click.argument("text", required=False),
+        click.argument("search", type=Search(), required=False),
         level_option,
         action_option,
         click.option("--route", help="A route's pattern, as the log shows it."),
@@ -129,14 +146,19 @@ def filter_options(command: Command) -> Command:
 
 
 def query_from(
-    *, level: str | None, actions: tuple[str, ...], user: dict[str, Any] | None,
-    request_id: str | None, status: tuple[int, int] | None, text: str | None, **same: Any,
+    *, search: LogQuery | None, level: str | None, actions: tuple[str, ...],
+    user: dict[str, Any] | None, status: tuple[int, int] | None, **same: Any,
 ) -> LogQuery:  # fmt: skip
-    """Return the question that the filter options ask."""
+    """Return the question of a search and the filter options; an option has the last word."""
+    asked = search or LogQuery(without=WITHOUT_SAMPLES)
     lowest, highest = status or (None, None)
-    return LogQuery(
-        levels=levels_from(level), actions=actions, request_id=request_id,
-        texts=(text,) if text else (),
-        status_min=lowest, status_max=highest,
-        without=() if actions or request_id else WITHOUT_SAMPLES, **(user or {}), **same,
-    )  # fmt: skip
+    given = {
+        "levels": levels_from(level), "actions": actions,
+        "status_min": lowest, "status_max": highest, **(user or {}), **same,
+    }  # fmt: skip
+    query = replace(asked, **{name: value for name, value in given.items() if value})
+    if query.actions or query.request_id:
+        return replace(query, without=tuple(
+            one for one in query.without if one not in WITHOUT_SAMPLES
+        ))  # fmt: skip
+    return query

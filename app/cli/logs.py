@@ -67,7 +67,11 @@ def tail(
 @limit_option(50)
 @json_option
 def search(limit: int, as_json: bool, **filters: Any) -> None:
-    """Show records that hold a text and fit the options, the newest last."""
+    """Show records that fit a search and the options, the newest last.
+
+    SEARCH is as in the box of the log page: 'level:>=warning user:7 "exact words" -noise'. One
+    that begins with a dash comes after -- and all options.
+    """
     _list(query_from(**filters), limit, as_json)
 
 

@@ -100,8 +100,7 @@ def tally(records: Iterable[Mapping[str, Any]]) -> Counter[Key]:
             record["action"] or "",
         )  # fmt: skip
         found = (
-            status_class(record["status"]), record.get("exception_fingerprint") or "",
-            bucket(record["duration_ms"]),
+            status_class(record["status"]), fingerprint_of(record), bucket(record["duration_ms"]),
         )  # fmt: skip
         minutes[*kind, record["route"] or "", *found] += 1
         for name, value in measures(record):
@@ -115,6 +114,12 @@ def tally(records: Iterable[Mapping[str, Any]]) -> Counter[Key]:
         for (start, *rest), count in of_routes if step > 0 else of_all:
             counts[Key(step, start // abs(step) * abs(step), *rest)] += count
     return counts
+
+
+def fingerprint_of(record: Mapping[str, Any]) -> str:
+    """Return the fingerprint of a record's exception, "" for none; or of a row's or document's."""
+    exception = record.get("exception") or {}
+    return str(exception.get("fingerprint") or record.get("exception_fingerprint") or "")
 
 
 def second_of(record_id: str) -> int:

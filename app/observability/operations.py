@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
@@ -78,11 +79,12 @@ def operation(
 def _commit(operations: list[Operation]) -> list[tuple[Operation, logging.LogRecord]]:
     records = [_make_record(one, "success") for one in operations]
     formatter = _formatter()
+    rows = [{"id": vars(one)["id"], "record": formatter.format(one)} for one in records]
+    # Rows, not objects that the session would have to keep; with the changes, all or nothing.
+    db.session.execute(insert(OutboxRecord.__table__), rows)
     for record in records:
-        line = formatter.format(record)
         # A line that cannot be written later is then not lost.
         record.in_outbox = True
-        db.session.add(OutboxRecord(id=vars(record)["id"], record=line))
     db.session.commit()
     return list(zip(operations, records, strict=True))
 

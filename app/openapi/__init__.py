@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, jsonify
 
-from app.openapi import errors, items, logs, overview
+from app.openapi import errors, items, logs, overview, security
 from app.openapi.parts import PARTS, answers, described
 
 bp = Blueprint("openapi", __name__)
@@ -19,6 +19,7 @@ PATHS: dict[str, dict[str, Any]] = {
     **logs.PATHS,
     **errors.PATHS,
     **overview.PATHS,
+    **security.PATHS,
     "/api/openapi.json": {
         "get": {
             "operationId": "getDescription",
@@ -35,6 +36,7 @@ SCHEMAS = {
     **logs.SCHEMAS,
     **errors.SCHEMAS,
     **overview.SCHEMAS,
+    **security.SCHEMAS,
 }
 _CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
 

@@ -2,67 +2,49 @@
 
 from typing import Any
 
-from app.openapi.parts import TOKEN, answers, described, query, schema
+from app.openapi.parts import COUNT, MOMENT, TEXT, TOKEN, answers, described, query, schema, whole
 
-_TEXT = {"type": ["string", "null"]}
-_MOMENT = {"type": "string", "format": "date-time"}
-_COUNT = {"type": "integer", "minimum": 0}
-_STARTS = {"type": "array", "items": _MOMENT, "description": "Where each of `counts` begins."}
+_STARTS = {"type": "array", "items": MOMENT, "description": "Where each of `counts` begins."}
 _HITS = {
     "type": "array",
-    "items": {
-        "type": "object",
-        "required": ["value", "count"],
-        "properties": {"value": {"type": "string"}, "count": _COUNT},
-        "additionalProperties": False,
-    },
+    "items": whole({"value": {"type": "string"}, "count": COUNT}),
 }
 
 
-def _whole(properties: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of an object that always has all these and no others."""
-    return {
-        "type": "object",
-        "required": list(properties),
-        "properties": properties,
-        "additionalProperties": False,
-    }
-
-
 SCHEMAS: dict[str, Any] = {
-    "Error": _whole({
+    "Error": whole({
         "fingerprint": {"type": "string"},
         "state": {"type": "string", "enum": ["open", "resolved", "reopened"]},
-        "type": _TEXT,
-        "message": _TEXT,
-        "place": {**_TEXT, "description": "The line of this project where it happened."},
+        "type": TEXT,
+        "message": TEXT,
+        "place": {**TEXT, "description": "The line of this project where it happened."},
         "level": {"type": "string"},
-        "count": {**_COUNT, "description": "In the window."},
-        "counts": {"type": "array", "items": _COUNT, "description": "One for each of `starts`."},
-        "users": _COUNT,
+        "count": {**COUNT, "description": "In the window."},
+        "counts": {"type": "array", "items": COUNT, "description": "One for each of `starts`."},
+        "users": COUNT,
         "users_are_more": {"type": "boolean", "description": "Not all occurrences were looked at."},
-        "first_seen": _MOMENT,
+        "first_seen": MOMENT,
         "first_record_is_kept": {"type": "boolean"},
-        "first_release": _TEXT,
-        "last_seen": _MOMENT,
+        "first_release": TEXT,
+        "last_seen": MOMENT,
         "newest_record_id": {"type": "string", "format": "uuid"},
-        "newest_request_id": _TEXT,
+        "newest_request_id": TEXT,
         "resolved_at": {"type": ["string", "null"], "format": "date-time"},
-        "resolved_by": _TEXT,
+        "resolved_by": TEXT,
     }),
-    "ErrorList": _whole({
+    "ErrorList": whole({
         "errors": {"type": "array", "items": schema("Error")},
         "starts": _STARTS,
-        "left_out": {**_COUNT, "description": "How many more there were."},
+        "left_out": {**COUNT, "description": "How many more there were."},
     }),
-    "ErrorStory": _whole({
+    "ErrorStory": whole({
         "error": schema("Error"),
         "starts": _STARTS,
         "record": schema("Record"),
-        "hits": _whole(dict.fromkeys(("users", "routes", "hosts", "releases"), _HITS)),
-        "hits_among": {**_COUNT, "description": "How many of the newest were looked at."},
+        "hits": whole(dict.fromkeys(("users", "routes", "hosts", "releases"), _HITS)),
+        "hits_among": {**COUNT, "description": "How many of the newest were looked at."},
         "occurrences": {"type": "array", "items": schema("Record")},
-        "next": {**_TEXT, "description": "The `before` of the next page of occurrences."},
+        "next": {**TEXT, "description": "The `before` of the next page of occurrences."},
     }),
 }  # fmt: skip
 _WINDOW = query("window", "Back from now.", enum=["1h", "24h", "7d", "30d"], default="24h")

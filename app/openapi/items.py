@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.openapi.parts import ANYBODY, CHANGES, answers, described, query, schema
+from app.openapi.parts import ANYBODY, CHANGES, MOMENT, answers, described, query, schema, whole
 from app.services.item_list import DEFAULT_ORDER, ORDERS, PAGE_SIZE, PAGE_SIZE_MAX
 from app.services.item_rules import (
     CATEGORY_MAX,
@@ -13,7 +13,6 @@ from app.services.item_rules import (
 )
 
 _LINK = {"type": ["string", "null"], "format": "uri-reference"}
-_MOMENT = {"type": "string", "format": "date-time"}
 _NUMBER = {"type": "integer", "minimum": 1}
 _VALUES: dict[str, Any] = {
     "name": {"type": "string", "minLength": 1, "maxLength": NAME_MAX},
@@ -27,16 +26,11 @@ _ITEM: dict[str, Any] = {
     "image": {**_LINK, "description": "Where the picture is, if there is one."},
     "owner_id": _NUMBER,
     "version": {**_NUMBER, "description": "Raised by each change."},
-    "created_at": _MOMENT,
-    "updated_at": _MOMENT,
+    "created_at": MOMENT,
+    "updated_at": MOMENT,
 }
 SCHEMAS: dict[str, Any] = {
-    "Item": {
-        "type": "object",
-        "required": list(_ITEM),
-        "properties": _ITEM,
-        "additionalProperties": False,
-    },
+    "Item": whole(_ITEM),
     "NewItem": {
         "type": "object",
         "required": ["name"],
@@ -53,16 +47,13 @@ SCHEMAS: dict[str, Any] = {
         },
         "additionalProperties": False,
     },
-    "ItemPage": {
-        "type": "object",
-        "required": ["items", "previous", "next"],
-        "properties": {
+    "ItemPage": whole(
+        {
             "items": {"type": "array", "items": schema("Item"), "maxItems": PAGE_SIZE_MAX},
             "previous": _LINK,
             "next": {**_LINK, "description": "Follow it until it is null."},
-        },
-        "additionalProperties": False,
-    },
+        }
+    ),
 }
 _ITEM_ID = {
     "name": "item_id",
@@ -148,12 +139,7 @@ PATHS: dict[str, dict[str, Any]] = {
             "security": ANYBODY,
             "responses": answers(
                 200,
-                described("The CSRF token.", {
-                    "type": "object",
-                    "required": ["csrf_token"],
-                    "properties": {"csrf_token": {"type": "string"}},
-                    "additionalProperties": False,
-                }),
+                described("The CSRF token.", whole({"csrf_token": {"type": "string"}})),
             ),
         }
     },

@@ -2,23 +2,23 @@
 
 from typing import Any
 
-from app.openapi.parts import TOKEN, answers, described, query, schema
+from app.openapi.parts import MOMENT, TEXT, TOKEN, answers, described, query, schema, whole
+from app.services.log_keys import KEYS
+from app.services.log_language import MAX_LENGTH
 
 # Not imported from the pages, which can be taken out; a test compares.
 PAGE_SIZE, PAGE_SIZE_MAX = 50, 500
 
-_TEXT = {"type": ["string", "null"]}
 _WHOLE = {"type": ["integer", "null"]}
 _NUMBER = {"type": ["number", "null"]}
-_MOMENT = {"type": "string", "format": "date-time"}
 _EXCEPTION = {
     "type": ["object", "null"],
-    "properties": dict.fromkeys(("type", "message", "traceback", "fingerprint"), _TEXT),
+    "properties": dict.fromkeys(("type", "message", "traceback", "fingerprint"), TEXT),
     "additionalProperties": False,
 }
 _RECORD: dict[str, Any] = {
     "id": {"type": "string", "format": "uuid", "description": "A UUIDv7: sorts by time."},
-    "timestamp": _MOMENT,
+    "timestamp": MOMENT,
     "level": {"type": "string"},
     "logger": {"type": "string"},
     "message": {"type": "string"},
@@ -26,7 +26,7 @@ _RECORD: dict[str, Any] = {
         ("action", "request_id", "parent_request_id", "user_id", "account", "method", "path",
          "route", "remote_addr", "host", "release", "target_type", "target_id", "outcome",
          "statement"),
-        _TEXT,
+        TEXT,
     ),
     **dict.fromkeys(("status", "db_count", "pid"), _WHOLE),
     **dict.fromkeys(("duration_ms", "db_ms"), _NUMBER),
@@ -37,16 +37,9 @@ _RECORD: dict[str, Any] = {
     "seq": {"type": "integer", "description": "Its place among all that its host has stored."},
 }  # fmt: skip
 SCHEMAS: dict[str, Any] = {
-    "Record": {
-        "type": "object",
-        "required": list(_RECORD),
-        "properties": _RECORD,
-        "additionalProperties": False,
-    },
-    "RecordPage": {
-        "type": "object",
-        "required": ["records", "next", "looked_back_to"],
-        "properties": {
+    "Record": whole(_RECORD),
+    "RecordPage": whole(
+        {
             "records": {"type": "array", "items": schema("Record"), "maxItems": PAGE_SIZE_MAX},
             "next": {
                 "type": ["string", "null"],
@@ -58,16 +51,15 @@ SCHEMAS: dict[str, Any] = {
                 "format": "date-time",
                 "description": "How far back a search came in its time; `next` goes on there.",
             },
-        },
-        "additionalProperties": False,
-    },
+        }
+    ),
 }
 FILTERS = [
     query(
         "q",
-        'A search as on the log page, such as `level:>=warning user:7 -action:request "exact '
-        'words"`: all parts must fit, `-` leaves out.',
-        maxLength=2000,
+        'A search such as `level:>=warning user:7 -action:request "exact words"`. A key is one of '
+        f"{', '.join(KEYS)}.",
+        maxLength=MAX_LENGTH,
     ),
     query("range", "Back from now.", enum=["15m", "1h", "6h", "24h", "7d", "30d", "custom"]),
     query("from", "Not older than this time; UTC unless it says otherwise."),

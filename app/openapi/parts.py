@@ -4,6 +4,10 @@ from typing import Any
 
 Told = dict[str, Any]
 
+TEXT: Told = {"type": ["string", "null"]}
+MOMENT: Told = {"type": "string", "format": "date-time"}
+COUNT: Told = {"type": "integer", "minimum": 0}
+
 PROBLEM = {
     "type": "object",
     "description": "Problem details, RFC 9457.",
@@ -23,7 +27,7 @@ PROBLEM = {
     },
     "additionalProperties": False,
 }
-_TEXT = {"schema": {"type": "string"}}
+_HEADER = {"schema": {"type": "string"}}
 _REASONS = {
     400: "The request cannot be understood, or a session's X-CSRFToken is missing or old.",
     401: "Nobody is signed in, or the token is not valid.",
@@ -37,7 +41,7 @@ _REASONS = {
     503: "The database or the log store does not answer.",
 }
 _HEADERS = {
-    401: {"WWW-Authenticate": _TEXT},
+    401: {"WWW-Authenticate": _HEADER},
     429: {"Retry-After": {"schema": {"type": "integer"}}},
     503: {"Retry-After": {"schema": {"type": "integer"}}},
 }
@@ -54,6 +58,16 @@ def answers(status: int, answer: Told, *problems: int) -> Told:
     """Return all answers of an operation: a good one, its own problems, and what any can have."""
     each = sorted({*problems, 401, 429, 503})
     return {str(status): answer, **{str(one): ref("responses", f"Problem{one}") for one in each}}
+
+
+def whole(properties: Told) -> Told:
+    """Return the schema of an object that always has all these and no others."""
+    return {
+        "type": "object",
+        "required": list(properties),
+        "properties": properties,
+        "additionalProperties": False,
+    }
 
 
 def ref(kind: str, name: str) -> Told:
@@ -90,7 +104,7 @@ PARTS: dict[str, Any] = {
     "schemas": {"Problem": PROBLEM},
     "responses": {f"Problem{status}": _problem(status) for status in _REASONS},
     "headers": {
-        "RequestID": {"description": "Names this request in the log.", **_TEXT, "required": True}
+        "RequestID": {"description": "Names this request in the log.", **_HEADER, "required": True}
     },
     "securitySchemes": {
         "token": {"type": "http", "scheme": "bearer", "description": "An API token."},

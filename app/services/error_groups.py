@@ -30,9 +30,10 @@ WINDOWS = {
     "7d": (timedelta(days=7), 21_600),
     "30d": (timedelta(days=30), 86_400),
 }
+LISTED = 50
 OCCURRENCES = 20
 # How many of the newest occurrences are looked at to tell whom and where it hits.
-SAMPLE = 200
+SAMPLE = 100
 _TOP = 8
 
 
@@ -107,7 +108,7 @@ def list_errors(window: str = "24h", shown: str = "open") -> ErrorList:
     if shown not in SHOWN:
         raise BadRequest(f"Choose one of {', '.join(SHOWN)}.")
     query, step = _asked(window)
-    found = current_store().error_groups(query, step)
+    found = current_store().error_groups(query, step, LISTED)
     kinds = [kind for kind in _kinds(found.groups) if kind.state in SHOWN[shown]]
     return ErrorList(kinds, found.starts, found.left_out)
 

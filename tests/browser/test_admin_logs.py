@@ -51,55 +51,143 @@ def test_an_error_is_found_by_the_id_on_its_page_within_two_seconds(tab: Tab) ->
     assert any("demo" in line for line in ours)
 
 
-def test_filters_are_in_the_address_and_each_can_be_taken_away(tab: Tab) -> None:
+def search(page: Page, text: str) -> None:
+    page.get_by_label("Search", exact=True).fill(text)
+    follow(page, page.get_by_role("button", name="Search"))
+
+
+def test_a_facet_narrows_the_search_and_a_chip_takes_it_away(tab: Tab) -> None:
     page = tab.page
     page.goto("/demo/error")
     page.goto("/admin/logs")
-    page.get_by_label("Level").select_option("ERROR")
-    page.get_by_label("Text", exact=True).fill("demo")
-    follow(page, page.get_by_role("button", name="Filter"))
-    assert page.url.partition("?")[2] == "text=demo&level=ERROR"
-    wait_for(lambda: page.goto(page.url) and page.locator(".cell-what").count())
+    wait_for(lambda: page.goto(page.url) and page.locator(".facet-in", has_text="error").count())
+    follow(page, page.locator(".facet-in", has_text="error").first)
+    assert page.get_by_label("Search", exact=True).input_value() == "level:error"
     assert set(page.locator(".cell-level").all_inner_texts()) == {"ERROR"}
+    expect(page.get_by_role("region", name="host").locator(".facet-in")).to_have_count(1)
+    follow(page, page.get_by_role("link", name="without action error"))
+    assert page.get_by_label("Search", exact=True).input_value() == "level:error -action:error"
     follow(page, page.locator(".chip", has_text="level"))
-    assert page.url.partition("?")[2] == "text=demo"
+    assert page.get_by_label("Search", exact=True).input_value() == "-action:error"
 
 
-def test_entering_a_time_chooses_the_range_with_two_ends(tab: Tab) -> None:
+def test_dragging_over_the_chart_zooms_and_a_second_session_sees_the_same(
+    tab: Tab, browser: Browser, site: Server, session_state: Any
+) -> None:
+    page = tab.page
+    page.goto("/no/such/page-of-now")
+    # A second session writes records of its own: what both look at is of one request only.
+    log = "/admin/logs?q=path:/no/such/page-of-now&range=1h"
+    wait_for(lambda: page.goto(log) and page.locator(".cell-what").count(), timeout=30)
+    expect(page.locator(".chart-bars")).to_be_visible()
+    place = page.locator(".chart-bars").bounding_box()
+    assert place is not None
+    middle = place["y"] + place["height"] / 2
+
+    def drag(start: float, end: float) -> None:
+        page.mouse.move(place["x"] + place["width"] * start, middle)
+        page.mouse.down()
+        page.mouse.move(place["x"] + place["width"] * (start + end) / 2, middle, steps=3)
+        page.mouse.move(place["x"] + place["width"] * end, middle, steps=3)
+        with page.expect_navigation():
+            page.mouse.up()
+
+    drag(0.1, 0.4)
+    assert "range=" not in page.url
+    assert "from=20" in page.url
+    assert "to=20" in page.url
+    assert page.locator(".cell-what").count() == 0
+    page.goto(log)
+    expect(page.locator(".chart-bars")).to_be_visible()
+    drag(0.6, 0.999)
+    shared = page.url
+    rows = page.locator(".cell-what").all_inner_texts()
+    assert len(rows) == 1
+    other = Tab(browser, site, storage_state=session_state)
+    other.page.goto(shared)
+    assert other.page.locator(".cell-what").all_inner_texts() == rows
+    other.close()
+    assert other.complaints == []
+
+
+def test_a_click_on_a_bar_and_the_table_lead_to_its_time(tab: Tab) -> None:
     page = tab.page
     page.goto("/admin/logs")
-    page.get_by_label("Time").select_option("custom")
+    page.get_by_text("As a table").click()
+    link = page.get_by_role("region", name="Records over time, as a table").locator("a").last
+    address = link.get_attribute("href")
+    bar = page.locator(f'.chart-bars a[href="{address}"] .bar-room')
+    with page.expect_navigation():
+        bar.click()
+    assert page.url.endswith(str(address))
+    assert page.locator(".cell-what").count() > 0
+
+
+def test_choosing_a_time_applies_it_and_two_ends_can_be_entered(tab: Tab) -> None:
+    page = tab.page
+    page.goto("/admin/logs?q=-level:debug")
+    with page.expect_navigation():
+        page.get_by_label("Time", exact=True).select_option("6h")
+    assert page.url.partition("?")[2] == "q=-level%3Adebug&range=6h"
+    page.get_by_label("Time", exact=True).select_option("custom")
     expect(page.get_by_label("From (UTC)")).to_be_focused()
-    page.get_by_label("Time").select_option("")
     page.get_by_label("From (UTC)").fill("2026-01-01T10:00")
-    expect(page.get_by_label("Time")).to_have_value("custom")
-    page.get_by_label("From (UTC)").press("Enter")
-    page.wait_for_url("**/admin/logs?range=custom&from=2026-01-01T10%3A00")
+    with page.expect_navigation():
+        page.get_by_label("From (UTC)").press("Enter")
+    assert page.url.partition("?")[2] == "q=-level%3Adebug&from=2026-01-01T10%3A00"
     expect(page.get_by_label("From (UTC)")).to_have_value("2026-01-01T10:00")
 
 
-def test_a_refused_filter_has_the_focus_and_its_reason(tab: Tab) -> None:
+def test_a_search_that_cannot_be_read_has_the_focus_its_reason_and_what_was_meant(
+    tab: Tab,
+) -> None:
     page = tab.page
     page.goto("/admin/logs")
-    page.get_by_text("More filters").click()
-    page.get_by_label("User").fill("bob")
-    page.get_by_label("User").press("Enter")
-    expect(page.get_by_label("User")).to_be_focused()
-    expect(page.get_by_label("User")).to_have_accessible_description(
-        "Give a user's number or e-mail address."
-    )
+    search(page, "disk lvel:error")
+    box = page.get_by_label("Search", exact=True)
+    expect(box).to_be_focused()
+    expect(box).to_have_value("disk lvel:error")
+    expect(page.locator("mark")).to_have_text("lvel:error")
+    assert "Did you mean level?" in page.locator("#q-problems").inner_text()
+    follow(page, page.locator("#q-problems a"))
+    expect(box).to_have_value("disk level:error")
+
+
+def test_keys_and_values_are_completed_by_keyboard(tab: Tab) -> None:
+    page = tab.page
+    page.goto("/admin/logs")
+    box = page.get_by_role("combobox", name="Search")
+    box.press_sequentially("disk -lev")
+    option = page.locator("#q-list [role=option]")
+    expect(option).to_have_text("level: that level; >= for that and above")
+    box.press("ArrowDown")
+    expect(option).to_have_attribute("aria-selected", "true")
+    expect(box).to_have_attribute("aria-activedescendant", "q-option-0")
+    box.press("Enter")
+    expect(box).to_have_value("disk -level:")
+    expect(option.first).to_be_visible()
+    box.press_sequentially("warn")
+    box.press("ArrowUp")
+    box.press("Enter")
+    expect(box).to_have_value("disk -level:>=warning ")
+    box.press_sequentially("act")
+    box.press("Escape")
+    expect(page.get_by_role("listbox")).to_be_hidden()
+    with page.expect_navigation():
+        box.press("Enter")
+    assert "q=disk+-level%3A%3E%3Dwarning+act" in page.url
 
 
 def test_the_whole_log_page_works_by_keyboard(tab: Tab) -> None:
     page = tab.page
     page.goto("/admin/logs")
-    page.locator("#filter-text").focus()
+    page.locator("#q").focus()
     reached = []
-    for _ in range(6):
+    for _ in range(5):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.textContent.trim().split('\\n')[0]"))
-    assert "Filter" in reached
-    assert "More filters" in reached
+    assert "Search" in reached
+    assert "How to search" in reached
     page.locator(".headline").first.focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/admin/logs/*")
@@ -111,7 +199,7 @@ def test_a_very_long_value_wraps_inside_its_row(tab: Tab, width: int) -> None:
     page = tab.page
     page.set_viewport_size({"width": width, "height": 740})
     page.goto("/" + "wide" * 400)
-    log = "/admin/logs?text=widewide&status=4xx"
+    log = "/admin/logs?q=widewide+status:4xx"
     wait_for(lambda: page.goto(log) and page.locator(".cell-what").count(), timeout=30)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     follow(page, page.locator(".headline").first)

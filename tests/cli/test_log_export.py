@@ -38,13 +38,14 @@ def test_exactly_what_is_filtered_is_exported_however_much(app: Flask, run: Run)
 
 def test_an_export_is_an_event_that_says_who_took_what(app: Flask, run: Run) -> None:
     put(app, made("my secret text"), made("my secret text"))
-    run("secret", "--level", "info")
+    run("secret -hidden-secret -level:debug", "--level", "info")
     (event,) = log_lines(app, "logs_exported")
     assert event["outcome"] == "success"
     assert event["details"]["count"] == 2
     assert event["details"]["format"] == "ndjson"
     assert event["details"]["os_user"]
     assert event["details"]["filters"]["text_length"] == "6"
+    assert event["details"]["filters"]["without"] == "actions, levels, texts"
     assert "secret" not in json.dumps(event)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 import click
 import pytest
 
-from app.cli.log_options import Since, Status, User, hours_since, levels_from
+from app.cli.log_options import Search, Since, Status, User, hours_since, levels_from
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,14 @@ def test_what_cannot_be_read_is_refused_in_one_line(kind: click.ParamType[Any], 
     assert caught.value.exit_code == 2
     assert caught.value.message.startswith(kind.name)
     assert "\n" not in caught.value.message
+
+
+def test_a_search_that_cannot_be_read_says_where_and_what_was_meant() -> None:
+    assert Search().convert("a user:7", None, None).user_id == "7"
+    with pytest.raises(click.ClickException) as caught:
+        Search().convert("a lvel:error", None, None)
+    said = "At character 3: There is no key lvel. Did you mean level? Try a level:error"
+    assert (caught.value.message, caught.value.exit_code) == (said, 2)
 
 
 def test_a_level_means_the_ones_above_it_as_well() -> None:

@@ -21,6 +21,7 @@ from app.logstore.counts import (
     Tile,
     bounds_of,
     bucket,
+    fingerprint_of,
     id_at,
     percentiles,
     second_of,
@@ -182,3 +183,19 @@ def test_a_time_is_the_same_in_ids_and_in_counts(naive: datetime) -> None:
     low, high = bounds_of(LogQuery(since=moment, until=moment + timedelta(seconds=1)))
     assert low == second
     assert high in {second + 1, second + 2}
+
+
+@pytest.mark.parametrize(
+    ("record", "fingerprint"),
+    [
+        ({"exception": {"type": "E", "fingerprint": "f"}}, "f"),
+        ({"exception_fingerprint": "f"}, "f"),
+        ({"exception": {"type": "E", "fingerprint": None}}, ""),
+        ({"exception": None, "exception_fingerprint": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_fingerprint_is_found_in_a_record_and_in_what_a_store_keeps(
+    record: dict[str, Any], fingerprint: str
+) -> None:
+    assert fingerprint_of(record) == fingerprint

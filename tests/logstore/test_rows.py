@@ -27,7 +27,7 @@ def test_a_row_written_by_the_model_reads_as_a_record(engine: Engine) -> None:
     if engine.dialect.name == "postgresql":
         return
     record = normalise(sample(details={"ä": 1}, exception={"type": "E"}))
-    row = to_row(record, "source", 5)
+    row = to_row(record.copy(), "source", 5)
     with engine.begin() as connection:
         insert = (
             f"INSERT INTO logs ({', '.join(INSERTED)}) VALUES ({','.join('?' * len(INSERTED))})"

@@ -1,7 +1,11 @@
+import re
+
 import pytest
 
 from app.services.log_keys import KEYS, SYNONYMS, BadValue, nearest, request_id_error, slots
+from app.services.log_language import parse
 from app.services.log_service import LogQuery
+from tests.helpers import ROOT
 
 
 def test_every_example_and_every_offered_value_is_one_that_its_key_takes() -> None:
@@ -15,6 +19,15 @@ def test_every_example_and_every_offered_value_is_one_that_its_key_takes() -> No
 def test_other_names_lead_to_keys_that_there_are() -> None:
     assert set(SYNONYMS.values()) <= set(KEYS)
     assert not set(SYNONYMS) & set(KEYS)
+
+
+def test_the_documentation_has_every_key_and_only_examples_that_work() -> None:
+    text = (ROOT / "docs/searching.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (`.*`) \|$", text, re.MULTILINE)
+    assert [name for name, _ in rows] == list(KEYS)
+    for _, examples in rows:
+        for example in re.findall("`([^`]+)`", examples):
+            assert parse(example).problems == (), example
 
 
 def test_two_terms_for_one_place_are_told_apart_from_alternatives() -> None:

@@ -7,11 +7,11 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from app.blueprints.admin import present
+from app.blueprints.admin.words import search
 from app.extensions import login_manager
 from app.observability.events import record_error, record_event
 from app.services import log_service
 from app.services.log_keys import request_id_error
-from app.services.log_language import Term
 from app.services.log_service import StoreUnavailable
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
@@ -32,12 +32,12 @@ def admit_administrators() -> ResponseReturnValue | None:
 def add_presentation() -> dict[str, Any]:
     """Give the pages what they need to show a record, and the state of the runner.
 
-    `term` is a part of a search, for the address of the log page: `q=term("route", a_route)`.
+    `search` makes the `q` of the log page's address.
     """
     return {
         "present": present,
         "is_request_id": lambda value: request_id_error(value) is None,
-        "term": lambda key, value: str(Term(key, str(value))),
+        "search": search,
         "runner": log_service.runner_status(),
     }
 

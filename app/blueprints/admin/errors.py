@@ -72,12 +72,12 @@ def is_fingerprint(value: str) -> bool:
     return bool(_FINGERPRINT.fullmatch(value))
 
 
-def bars(counts: list[int], starts: list[datetime]) -> list[tuple[datetime, int, float]]:
+def bars(counts: list[int], starts: list[datetime]) -> list[tuple[datetime, int, int]]:
     """Return (start, count, percent of the highest) of each point of a chart."""
     highest = max([*counts, 1])
     # What happened once among thousands is still to be seen.
     return [
-        (start, count, max(6.0, round(100 * count / highest, 1)) if count else 0.0)
+        (start, count, max(6, round(100 * count / highest)) if count else 0)
         for start, count in zip(starts, counts, strict=True)
     ]
 

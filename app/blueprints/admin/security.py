@@ -8,7 +8,6 @@ from flask.typing import ResponseReturnValue
 
 from app.blueprints.admin import api
 from app.blueprints.admin.blueprint import bp, viewed
-from app.blueprints.admin.filters import RANGES
 from app.blueprints.admin.words import ago, search
 from app.services import security_report
 from app.services.security_report import Attempts, Tally
@@ -54,8 +53,7 @@ def security_for_programs() -> Response:
 
 def _in_log(window: str, terms: Mapping[str, Any]) -> str:
     known = {name: value for name, value in terms.items() if value is not None}
-    within = window if window in RANGES else None
-    return url_for("admin.logs", q=search(**known), range=within)
+    return url_for("admin.logs", q=search(**known), range=window)
 
 
 def _attempts(one: Attempts) -> dict[str, Any]:

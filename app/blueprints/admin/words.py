@@ -1,9 +1,9 @@
 """What pages say in words: how long ago something was, and what to search the log for."""
 
-import re
 from datetime import datetime
 
 from app.models.types import utc_now
+from app.services.log_language import Term
 
 _UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"))
 
@@ -20,11 +20,4 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
 
 def search(**terms: object) -> str:
     """Return a search of the log for records that have all these values."""
-    return " ".join(f"{key}:{_quoted(str(value))}" for key, value in terms.items())
-
-
-def _quoted(value: str) -> str:
-    if re.fullmatch(r"[\w.@:/+-]+", value):
-        return value
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return " ".join(str(Term(key, str(value))) for key, value in terms.items())

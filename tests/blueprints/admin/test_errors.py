@@ -107,7 +107,7 @@ def test_a_bar_of_few_is_still_seen() -> None:
     start = datetime(2026, 11, 25, tzinfo=UTC)
     starts = [start + timedelta(hours=hour) for hour in range(3)]
     assert bars([0, 1, 1000], starts) == [
-        (starts[0], 0, 0.0), (starts[1], 1, 6.0), (starts[2], 1000, 100.0),
+        (starts[0], 0, 0), (starts[1], 1, 6), (starts[2], 1000, 100),
     ]  # fmt: skip
     assert is_fingerprint("0123456789abcdef")
     assert not is_fingerprint(SCRIPT)

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.blueprints.admin.words import ago, search
+from app.services.log_language import parse
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -21,6 +22,10 @@ def test_how_long_ago_is_said_in_the_largest_unit(back: timedelta, said: str) ->
     assert ago(NOW - back, NOW) == said
 
 
-def test_a_search_holds_any_value_together() -> None:
-    assert search(action="login_failed", account="a+b@c.d") == "action:login_failed account:a+b@c.d"
-    assert search(route='/a "b" \\') == 'route:"/a \\"b\\" \\\\"'
+def test_a_search_asks_for_each_value_as_it_is() -> None:
+    values = {"action": "login_failed", "account": "a+b@c.d", "route": '/a "b" \\', "status": 403}
+    asked = parse(search(**values))
+    assert not asked.problems
+    assert [(one.key, one.value) for one in asked.terms] == [
+        (key, str(value)) for key, value in values.items()
+    ]
