@@ -43,12 +43,7 @@ def log_figures() -> ResponseReturnValue:
         abort(400)
     viewed("figures", filters=filters.audit())
     found = log_facets.looked_at(filters.query)
-    return render_template(
-        "admin/log_figures.html",
-        filters=filters,
-        charted=not log_facets.is_counted(filters.query),
-        **beside(filters, found),
-    )
+    return render_template("admin/log_figures.html", filters=filters, **beside(filters, found))
 
 
 @bp.get("/logs/terms")
