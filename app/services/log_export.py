@@ -66,7 +66,7 @@ def _pieces(
             return
         if count >= MOST_RECORDS or time.monotonic() >= stop:
             said = f"cut after {count} records; the rest is at {rest(page.next)}"
-            yield _encoded([json_line({"cut": said}) if form == "ndjson" else f"# {said}"])
+            yield _encoded([json_line({"cut": said}) if form == "ndjson" else f'"# {said}"'])
             return
         page = next(later)
 

@@ -23,7 +23,7 @@ const actions = {
   j: () => move(1),
   k: () => move(-1),
   o: () => current() && toggle(current()),
-  c: () => current()?.querySelector("a.row-context").click(),
+  c: () => current()?.querySelector("a.row-context")?.click(),
   t: () => document.querySelector("button[data-live]")?.click(),
   "?": () => help.showModal(),
 };

@@ -1,7 +1,7 @@
 // The live tail of the log: asks each second what is new, and less often when nobody looks or the
 // server is slow. What is in the document stays bounded, however long it is open.
 
-import { isOpen, parse, rows } from "./log_rows.js";
+import { close, isOpen, parse, rows } from "./log_rows.js";
 
 const MOST = 500;
 const BEAT = 1000;
@@ -24,6 +24,7 @@ let failures = 0;
 let paused = false;
 let held = []; // Newest first; not in the document yet.
 let waiting = 0; // How many of them came; more than are kept.
+let emptied = false;
 let arrived = 0;
 let spokenAt = 0;
 
@@ -56,8 +57,12 @@ function skippedRow(news) {
   return row;
 }
 
+// Older records begin behind the last row; where none was taken away, the page's link knows more.
 function trim() {
+  const cut = emptied || body.rows.length > MOST;
   while (body.rows.length > MOST) body.rows[body.rows.length - 1].remove();
+  emptied = false;
+  if (!cut) return;
   const older = document.querySelector("a[rel=next]");
   const last = rows().at(-1);
   if (!older || !last) return;
@@ -84,8 +89,9 @@ function take(news) {
   const added = found.filter((row) => !document.getElementById(row.id) && !seen.has(row.id));
   if (news.begun && found.length && added.length === found.length) {
     // Nothing that is here is among the newest: between them would be a gap.
+    close();
     body.replaceChildren();
-    held = [];
+    [held, waiting, emptied] = [[], 0, true];
   }
   if (news.skipped) added.push(skippedRow(news));
   held = [...added, ...held].slice(0, MOST);
@@ -125,6 +131,7 @@ async function poll() {
     failures += 1;
   }
   if (signal.aborted) return;
+  if (waiting && !isReading()) showHeld();
   speak();
   const took = performance.now() - began;
   const usual = document.hidden ? HIDDEN_BEAT : BEAT;
@@ -174,7 +181,7 @@ live.hidden = false;
 live.addEventListener("click", () => (running ? stop() : start()));
 pause.addEventListener("click", () => {
   paused = !paused;
-  if (!paused && !isOpen()) showHeld();
+  if (!isReading()) showHeld();
   say(paused ? "Paused" : "Live", paused ? "paused" : "live");
   mark();
 });
