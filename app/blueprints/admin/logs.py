@@ -30,7 +30,9 @@ def logs() -> ResponseReturnValue:
     if filters.errors:
         return log_page(filters), 400
     page = log_service.search(filters.query, before=filters.before, limit=PAGE_SIZE)
-    viewed("logs", filters=filters.audit())
+    if page.records or not filters.before:
+        # A search that goes on and finds nothing shows nobody anything.
+        viewed("logs", filters=filters.audit())
     known = log_facets.counted(filters.query) if log_facets.is_counted(filters.query) else None
     return log_page(filters, page=page, **beside(filters, known))
 
