@@ -140,6 +140,12 @@ def neighbours(request: Mapping[str, Any]) -> tuple[Record | None, Record | None
     return next(iter(before), None), next(iter(after), None)
 
 
+def caused_by(request_id: str, limit: int = 200) -> list[Record]:
+    """Return what jobs and requests did that name this request as their parent, oldest first."""
+    query = LogQuery(equal=(("parent_request_id", request_id),))
+    return current_store().page(query, None, limit).records[::-1]
+
+
 def get_error_summary(hours: float = 24) -> list[dict[str, Any]]:
     """Return errors by action, exception type and place, most frequent first.
 
