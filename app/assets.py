@@ -10,6 +10,8 @@ from flask_bootstrap import Bootstrap5
 from flask_compress import Compress
 
 _FOREVER = "public, max-age=31536000, immutable"
+# A module that another one imports has no version in its address: old and new must not mix.
+_ASKED_AGAIN = "public, no-cache"
 
 
 def init_app(app: Flask) -> None:
@@ -39,7 +41,7 @@ def _add_version(endpoint: str, values: dict[str, Any]) -> None:
 def _set_lifetime(response: Response) -> Response:
     if _is_static(request.endpoint or "") and response.status_code in {200, 206, 304}:
         versioned = "v" in request.args
-        response.headers["Cache-Control"] = _FOREVER if versioned else "public, max-age=3600"
+        response.headers["Cache-Control"] = _FOREVER if versioned else _ASKED_AGAIN
     return response
 
 

@@ -35,7 +35,7 @@ def test_bootstrap_comes_from_here_versioned_as_well(app: Flask, client: FlaskCl
 
 
 def test_an_address_without_a_version_is_kept_for_an_hour_only(client: FlaskClient) -> None:
-    assert client.get("/static/app.css").headers["Cache-Control"] == "public, max-age=3600"
+    assert client.get("/static/app.css").headers["Cache-Control"] == "public, no-cache"
     assert client.get("/favicon.ico").headers["Cache-Control"] == "public, max-age=86400"
 
 

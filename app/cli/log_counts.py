@@ -6,10 +6,11 @@ from typing import Any
 import click
 
 from app.cli.log_asking import explained
-from app.cli.log_format import json_line, show
+from app.cli.log_format import show
 from app.cli.log_options import json_option, since_option
 from app.cli.logs import logs
 from app.services import log_figures
+from app.services.log_export import json_line
 
 
 @logs.command("recount")

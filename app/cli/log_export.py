@@ -1,32 +1,19 @@
 """Take records out as NDJSON or CSV: `flask logs export`."""
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 import click
-import orjson
 
 from app.cli.log_asking import FilesCommand, acting, explained, looking_back, takes_files
-from app.cli.log_format import json_line
 from app.cli.log_options import filter_options, query_from
 from app.cli.logs import logs
 from app.observability.events import record_event
 from app.services import log_service
+from app.services.log_export import csv_lines, json_line
 from app.services.log_service import LogQuery, Record
-
-COLUMNS = (
-    "id", "timestamp", "level", "logger", "message", "action", "request_id", "parent_request_id",
-    "user_id", "account", "method", "path", "route", "status", "duration_ms", "db_ms", "db_count",
-    "remote_addr", "host", "pid", "release", "target_type", "target_id", "outcome", "statement",
-    "exception_type", "exception_message", "exception_traceback", "exception_fingerprint",
-    "details", "keep", "source", "seq",
-)  # fmt: skip
-# What a spreadsheet takes for a formula; an apostrophe in front makes it text.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @logs.command("export", cls=FilesCommand)
@@ -46,7 +33,7 @@ def export(as_json: bool, **filters: Any) -> None:
         _recorded(query, "ndjson" if as_json else "csv") as count,
     ):
         records = count(log_service.every(query, told))
-        for line in map(json_line, records) if as_json else _csv_lines(records):
+        for line in map(json_line, records) if as_json else csv_lines(records):
             click.echo(line)
 
 
@@ -81,22 +68,3 @@ def _filters(query: LogQuery) -> dict[str, str]:
     if texts:
         given["text_length"] = sum(map(len, texts))
     return {name: str(value) for name, value in given.items()}
-
-
-def _csv_lines(records: Iterable[Record]) -> Iterator[str]:
-    yield ",".join(COLUMNS)
-    for record in records:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow(map(_cell, _values(record)))
-        yield line.getvalue()
-
-
-def _values(record: Mapping[str, Any]) -> list[Any]:
-    exception = {f"exception_{k}": v for k, v in (record["exception"] or {}).items()}
-    details = orjson.dumps(record["details"]).decode()
-    flat = {**record, **exception, "details": details}
-    return [flat.get(name) for name in COLUMNS]
-
-
-def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from app.observability.log_formatters import to_json
+from app.services.log_export import json_line
 
 _COLOURS = {"DEBUG": "bright_black", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 _BAR_WIDTH = 40
@@ -22,12 +22,6 @@ def show_records(records: Iterable[Mapping[str, Any]], as_json: bool) -> None:
     """Print records in the order given."""
     for record in records:
         show(json_line(record) if as_json else text_line(record))
-
-
-def json_line(values: Mapping[str, Any]) -> str:
-    """Return an object as one line; absent fields are absent, as in the log file."""
-    kept = {name: value for name, value in values.items() if value is not None}
-    return to_json(kept).decode()
 
 
 def text_line(record: Mapping[str, Any]) -> str:

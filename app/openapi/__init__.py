@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, jsonify
 
-from app.openapi import errors, items, logs, overview, security
+from app.openapi import errors, items, logs, overview, records, security
 from app.openapi.parts import PARTS, answers, described
 
 bp = Blueprint("openapi", __name__)
@@ -18,6 +18,7 @@ PATHS: dict[str, dict[str, Any]] = {
     **items.PATHS,
     **logs.PATHS,
     **errors.PATHS,
+    **records.PATHS,
     **security.PATHS,
     **overview.PATHS,
     "/api/openapi.json": {
@@ -35,6 +36,7 @@ SCHEMAS = {
     **items.SCHEMAS,
     **logs.SCHEMAS,
     **errors.SCHEMAS,
+    **records.SCHEMAS,
     **security.SCHEMAS,
     **overview.SCHEMAS,
 }

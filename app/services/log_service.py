@@ -8,7 +8,7 @@ from typing import Any
 from flask import current_app
 
 from app.logstore import asking, current_files, current_reader, current_store
-from app.logstore.contract import LogQuery, Page, StoreUnavailable
+from app.logstore.contract import LogQuery, LogStore, Page, StoreUnavailable
 from app.logstore.file_store import FileStore, FileUnreadable
 from app.logstore.record import KEEPS, time_of
 
@@ -16,8 +16,8 @@ from app.logstore.record import KEEPS, time_of
 __all__ = [
     "WITHOUT_SAMPLES", "FileUnreadable", "LogQuery", "Page", "Record", "StoreUnavailable",
     "asking_files", "count_errors", "errors", "every", "get", "get_error_summary",
-    "get_failed_logins", "neighbours", "newest", "not_found", "oldest", "per_hour",
-    "request_story", "runner_status", "search", "slow_queries", "tail", "user_history",
+    "get_failed_logins", "neighbours", "newer", "newest", "not_found", "oldest", "pages",
+    "per_hour", "request_story", "runner_status", "search", "slow_queries", "tail", "user_history",
 ]  # fmt: skip
 
 Record = dict[str, Any]
@@ -73,13 +73,23 @@ def every(
     if (files := current_files()) is not None:
         yield from files.records(query)
         return
-    page = Page([], "the first")
-    before = None
-    while page.next:
-        page = current_store().page(query, before, _PAGE)
+    for page in pages(query):
         yield from page.records
-        if (before := page.next) is not None:
-            told(page.looked_back_to or time_of(before))
+        if page.next is not None:
+            told(page.looked_back_to or time_of(page.next))
+
+
+def pages(query: LogQuery, before: str | None = None) -> Iterator[Page]:
+    """Return all pages of a query, newest first; some may be empty, none is read in advance.
+
+    The store is the present app's, also when the pages are read after its context has gone.
+    """
+    return _pages(current_store(), query, before)
+
+
+def newer(query: LogQuery, after: str, limit: int) -> list[Record]:
+    """Return the first records newer than the id `after`, oldest first, without a deadline."""
+    return current_store().newer(query, after, limit)
 
 
 def oldest() -> datetime | None:
@@ -213,6 +223,14 @@ def per_hour(hours: int = 24, levels: tuple[str, ...] = _ERRORS) -> list[tuple[d
         steps = (first + timedelta(hours=number) for number in range(hours))
         return [(step, counts.get(int(step.timestamp()), 0)) for step in steps]
     return [(one.start, one.count) for one in current_store().histogram(query, 3600).points]
+
+
+def _pages(store: LogStore, query: LogQuery, before: str | None) -> Iterator[Page]:
+    while True:
+        page = store.page(query, before, _PAGE)
+        yield page
+        if (before := page.next) is None:
+            return
 
 
 def _since(hours: float, **fields: Any) -> LogQuery:

@@ -9,7 +9,8 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
-from app.cli.log_export import COLUMNS
+from app.cli.log_export import export
+from app.services.log_export import COLUMNS
 from tests.helpers import log_lines
 from tests.log_records import failed_request, made, put
 from tests.logstore.stores import write_lines
@@ -20,7 +21,7 @@ Run = Callable[..., Result]
 @pytest.fixture
 def run(app: Flask) -> Run:
     runner = app.test_cli_runner()
-    return lambda *args: runner.invoke(args=["logs", "export", *args])
+    return lambda *args: runner.invoke(export, args)
 
 
 def rows(result: Result) -> list[dict[str, str]]:

@@ -49,7 +49,8 @@ class Checked:
         schema = content[answer.content_type]["schema"]
         # References lead to the components from the root of what is checked.
         root = {**schema, "components": self.document["components"]}
-        Draft202012Validator(root, format_checker=FormatChecker()).validate(answer.get_json())
+        found = answer.get_json() if answer.is_json else answer.get_data(as_text=True)
+        Draft202012Validator(root, format_checker=FormatChecker()).validate(found)
 
     def _resolved(self, told: Any) -> Any:
         while "$ref" in told:

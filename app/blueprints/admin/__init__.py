@@ -5,13 +5,16 @@ from flask import Flask
 from app.blueprints.admin import (
     alerts,
     api,
+    around,
     errors,
     errors_api,
+    export,
     logs,
     overview,
     overview_api,
     requests,
     security,
+    tail,
     users,
 )
 from app.blueprints.admin.blueprint import bp
@@ -19,15 +22,18 @@ from app.blueprints.admin.blueprint import bp
 # Each of these modules adds its pages to the blueprint.
 __all__ = [
     "alerts",
+    "around",
     "bp",
     "errors",
     "errors_api",
+    "export",
     "init_app",
     "logs",
     "overview",
     "overview_api",
     "requests",
     "security",
+    "tail",
     "users",
 ]
 

@@ -1,11 +1,13 @@
 """The log for programs: JSON by an administrator's API token or session."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request, url_for
 from flask_login import current_user
 
 from app.blueprints.admin import filters as log_filters
+from app.blueprints.admin.filters import Filters
 from app.error_pages import Problem, answer
 from app.models.types import utc_now
 from app.observability.events import record_error, record_event
@@ -37,6 +39,22 @@ def explain_unavailable_store(error: StoreUnavailable) -> Response:
     return response
 
 
+def asked(errors: Mapping[str, str] | None = None) -> Filters:
+    """Return the search in the address; refuse it if it cannot be read, or for these errors."""
+    filters = log_filters.parse(request.args, utc_now())
+    problems = {**filters.errors, **(errors or {})}
+    if problems:
+        raise Invalid(next(iter(problems.values())), errors=problems)
+    return filters
+
+
+def fresh(**content: Any) -> Response:
+    """Return JSON that nobody may keep."""
+    response = jsonify(**content)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 @bp.get("")
 def index() -> Response:
     """List records, newest first, by the search of the log page; follow `next` until it is null.
@@ -44,20 +62,15 @@ def index() -> Response:
     A page may be shorter than `limit`, even empty: `looked_back_to` then says how far back a
     search came in its time, and `next` goes on from there.
     """
-    filters = log_filters.parse(request.args, utc_now())
     limit = request.args.get("limit", str(PAGE_SIZE))
-    errors = dict(filters.errors)
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= PAGE_SIZE_MAX):
-        errors["limit"] = f"Use a whole number from 1 to {PAGE_SIZE_MAX}."
-    if errors:
-        raise Invalid(next(iter(errors.values())), errors=errors)
+    fits = limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= PAGE_SIZE_MAX
+    wrong = {"limit": f"Use a whole number from 1 to {PAGE_SIZE_MAX}."}
+    filters = asked({} if fits else wrong)
     page = log_service.search(filters.query, before=filters.before, limit=int(limit))
     record_event("logs_viewed", "logs viewed", details={"page": "api", "filters": filters.audit()})
     here: dict[str, Any] = {**filters.address(before=page.next), "limit": limit}
-    response = jsonify(
+    return fresh(
         records=page.records,
         next=url_for("admin_api.index", **here) if page.next else None,
         looked_back_to=page.looked_back_to.isoformat() if page.looked_back_to else None,
     )
-    response.headers["Cache-Control"] = "no-store"
-    return response

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from flask import Response, jsonify, request
+from flask import Response, request
 
 from app.blueprints.admin import filters
-from app.blueprints.admin.api import bp
+from app.blueprints.admin.api import bp, fresh
 from app.blueprints.admin.blueprint import viewed
 from app.services import error_groups
 from app.services.error_groups import ErrorKind
@@ -18,7 +18,7 @@ def errors() -> Response:
     window, shown = request.args.get("window", "24h"), request.args.get("state", "open")
     found = error_groups.list_errors(window, shown)
     viewed("api errors", window=window, state=shown)
-    return _fresh(
+    return fresh(
         errors=[_told(kind) for kind in found.errors],
         starts=[start.isoformat() for start in found.starts],
         left_out=found.left_out,
@@ -33,7 +33,7 @@ def error(fingerprint: str) -> Response:
         raise BadRequest("This page's address is damaged.", errors={"before": "Use `next`."})
     story = error_groups.get_error(fingerprint, window, before)
     viewed("api error", fingerprint=fingerprint, window=window)
-    return _fresh(
+    return fresh(
         error=_told(story.kind),
         starts=[start.isoformat() for start in story.starts],
         record=story.record,
@@ -67,9 +67,3 @@ def _told(kind: ErrorKind) -> dict[str, Any]:
         "resolved_at": resolution and resolution.resolved_at.isoformat(),
         "resolved_by": resolution and resolution.resolved_by,
     }
-
-
-def _fresh(**content: Any) -> Response:
-    response = jsonify(**content)
-    response.headers["Cache-Control"] = "no-store"
-    return response

@@ -65,6 +65,7 @@ def index() -> ResponseReturnValue:
         tiles=sorted(tiles, key=lambda one: not one.figure.over),
         windows=_WORDS,
         log=log_link,
+        beyond=beyond,
     )
 
 
@@ -72,6 +73,11 @@ def log_link(query: str, window: str, **values: Any) -> str:
     """Return the address of the log page with a search; a value with spaces is quoted."""
     quoted = {name: _quoted(str(value)) for name, value in values.items()}
     return url_for("admin.logs", q=query.format(**quoted), range=window)
+
+
+def beyond(milliseconds: float | None) -> int:
+    """Return from where to search for what took so long: it is known within 5 % only."""
+    return int(0.95 * (milliseconds or 0))
 
 
 def _quoted(value: str) -> str:
@@ -85,7 +91,6 @@ def tile(figure: Figure, window: Window) -> Tile:
     number, unit = amount(figure.value, figure.unit)
     values = [value for _, value in figure.points]
     limit = "" if figure.limit is None else " ".join(amount(figure.limit, figure.unit)).strip()
-    over = int(figure.value or 0) if figure.unit == "ms" else 0
     return Tile(
         figure=figure,
         title=title,
@@ -95,7 +100,7 @@ def tile(figure: Figure, window: Window) -> Tile:
         unit=unit,
         limit=limit,
         said=in_words(figure, window, limit),
-        href=log_link(query, window.name, over=over),
+        href=log_link(query, window.name, over=beyond(figure.value)),
         chart=sparkline(values, figure.limit),
     )
 
