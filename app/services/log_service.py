@@ -15,7 +15,7 @@ from app.logstore.record import KEEPS, time_of
 # Pages and commands take the questions' types from here: they know no store.
 __all__ = [
     "WITHOUT_SAMPLES", "FileUnreadable", "LogQuery", "Page", "Record", "StoreUnavailable",
-    "asking_files", "count_errors", "errors", "every", "get", "get_error_summary",
+    "asking_files", "caused_by", "count_errors", "errors", "every", "get", "get_error_summary",
     "get_failed_logins", "neighbours", "newer", "newest", "not_found", "oldest", "pages",
     "per_hour", "request_story", "runner_status", "search", "slow_queries", "tail", "user_history",
 ]  # fmt: skip
