@@ -44,6 +44,7 @@ def addresses(client: FlaskClient) -> dict[str, list[str]]:
     newest, error = (_newest(client, action) for action in ("request", "error"))
     fingerprint = error["exception"]["fingerprint"]
     windows = [f"window={window}" for window in WINDOWS]
+    wider = [one for one in windows if one != "window=6h"]
     ranges = ["", *(f"range={window}" for window in WINDOWS)]
     questions = [
         "", "level:error", "level:%3E%3Dwarning", "status:5xx", "action:item_delete", "user:7",
@@ -57,14 +58,14 @@ def addresses(client: FlaskClient) -> dict[str, list[str]]:
             f"/admin/logs/{newest['id']}", f"/admin/requests/{newest['request_id']}",
             f"/admin/requests/{error['request_id']}",
         ],
-        "errors": [*(f"/admin/errors?{one}" for one in windows), f"/admin/errors/{fingerprint}"],
-        "security": [f"/admin/security?{one}" for one in windows],
+        "errors": [*(f"/admin/errors?{one}" for one in wider), f"/admin/errors/{fingerprint}"],
+        "security": [f"/admin/security?{one}" for one in wider],
         "alerts, users": ["/admin/alerts", "/admin/users"],
         "JSON": [
             *(f"/api/logs?q={one}&{time}" for one in questions for time in ranges),
             *(f"/api/logs/overview?{one}" for one in windows),
-            *(f"/api/logs/errors?{one}" for one in windows),
-            *(f"/api/logs/security?{one}" for one in windows),
+            *(f"/api/logs/errors?{one}" for one in wider),
+            *(f"/api/logs/security?{one}" for one in wider),
         ],
     }  # fmt: skip
 
