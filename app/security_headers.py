@@ -62,7 +62,7 @@ def _adding(wsgi_app: WSGIApplication, production: bool) -> WSGIApplication:
 
 def _say_who_may_keep(response: Response) -> Response:
     if "Cache-Control" not in response.headers and _is_content(response):
-        response.headers["Cache-Control"] = _who_may_keep()
+        response.headers.add("Cache-Control", _who_may_keep())
     return response
 
 

@@ -113,7 +113,7 @@ def slow(since: datetime, limit: int, as_json: bool) -> None:
 @limit_option(100)
 @json_option
 def failed_logins(since: datetime, limit: int, as_json: bool) -> None:
-    """Show failed logins, the newest last."""
+    """Show failed log-ins, the newest last."""
     _list(LogQuery(actions=("login_failed",), since=since), limit, as_json)
 
 

@@ -37,7 +37,7 @@ from app.logstore.counts import (
     status_class,
     tiles,
 )
-from app.logstore.error_groups import ErrorGroup, ErrorGroups, Occurrences, by_fingerprint
+from app.logstore.error_groups import ErrorGroups, Occurrences, by_fingerprint, in_order
 from app.logstore.record import time_of
 from app.logstore.recount import Records, recount
 from app.observability.ids import id_floor
@@ -144,13 +144,8 @@ class CountQuestions(ABC):
         names = list(counts)[:limit]
         days = self.with_counts(lambda one: one.first_days(names))
         found = self._occurrences(names, id_floor(query.since or moment_of(low)))
-        groups = [
-            ErrorGroup(name, counts[name], moment_of(days.get(name, 0)), *found[name])
-            for name in names if name in found
-        ]  # fmt: skip
-        groups.sort(key=lambda one: one.newest["id"], reverse=True)
         moments = [moment_of(start) for start in starts]
-        return ErrorGroups(groups, moments, len(counts) - len(names))
+        return ErrorGroups(in_order(counts, days, found), moments, len(counts) - len(names))
 
     def buckets(
         self, query: LogQuery, fields: Sequence[str] = (), step: int | None = None

@@ -5,11 +5,14 @@ so that a bucket's middle is within a share of every value in it, however many a
 """
 
 import math
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import accumulate, pairwise
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -36,6 +39,14 @@ ACCURACY = 0.049
 NO_DURATION = -1
 _GAMMA = math.log((1 + ACCURACY) / (1 - ACCURACY))
 _SHORTEST, _LONGEST = 0.001, 1e8  # Milliseconds; nobody tells shorter and longer ones apart.
+# The longest duration of each bucket but the last; to look it up is faster than a logarithm.
+_BOUNDS = (
+    math.nextafter(_SHORTEST, 0),
+    *(
+        _SHORTEST * math.exp(n * _GAMMA)
+        for n in range(int(math.log(_LONGEST / _SHORTEST) / _GAMMA) + 1)
+    ),
+)
 # What a chart of about 60 to 100 points can have.
 _CHART_STEPS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400)
 
@@ -56,6 +67,12 @@ class Key(NamedTuple):
     status_class: int
     fingerprint: str
     bucket: int
+
+
+_Tally = dict[tuple[Any, ...], int]
+# What Key() does in Python, of which there are nearly as many as records.
+_key = partial(tuple.__new__, Key)
+_kind = itemgetter("source", "level", "action", "route", "status")
 
 
 class Tile(NamedTuple):
@@ -92,34 +109,45 @@ class Selection:
 
 def tally(records: Iterable[Mapping[str, Any]]) -> Counter[Key]:
     """Count records, each with its `source`, in every step; their time is that of their ids."""
-    minutes: Counter[tuple[Any, ...]] = Counter()
-    whole: Counter[tuple[Any, ...]] = Counter()
-    for record in records:
-        kind: tuple[Any, ...] = (
-            second_of(record["id"]) // MINUTE * MINUTE, record["source"], record["level"],
-            record["action"] or "",
-        )  # fmt: skip
-        found = (
-            status_class(record["status"]), fingerprint_of(record), bucket(record["duration_ms"]),
-        )  # fmt: skip
-        minutes[*kind, record["route"] or "", *found] += 1
-        for name, value in measures(record):
-            whole[*kind, name, 0, "", bucket(value)] += 1
-    for (start, source, level, action, _, status, _, number), count in minutes.items():
-        whole[start, source, level, action, "", status, "", number] += count
-    counts: Counter[Key] = Counter()
+    minutes, whole = _by_minute(records)
+    counts = defaultdict[Key, int](int)
     # Sorted here, while they are few: the stores add them in the order of the key.
     of_routes, of_all = sorted(minutes.items()), sorted(whole.items())
     for step in ALL_STEPS:
+        length = abs(step)
         for (start, *rest), count in of_routes if step > 0 else of_all:
-            counts[Key(step, start // abs(step) * abs(step), *rest)] += count
-    return counts
+            counts[_key((step, start // length * length, *rest))] += count
+    return Counter(counts)
+
+
+def _by_minute(records: Iterable[Mapping[str, Any]]) -> tuple[_Tally, _Tally]:
+    """Count records by minute: of each route, and of all together with what they measure."""
+    # As they come; only what differs, which is much less, is then named as the counts are.
+    raw, measured = defaultdict[Any, int](int), defaultdict[Any, int](int)
+    for record in records:
+        minute = second_of(record["id"]) // MINUTE
+        kind = _kind(record)
+        raw[minute, kind, fingerprint_of(record), bucket(record["duration_ms"])] += 1
+        for name, value in measures(record):
+            measured[minute, kind, name, bucket(value)] += 1
+    minutes, whole = defaultdict[Any, int](int), defaultdict[Any, int](int)
+    for (minute, kind, fingerprint, number), count in raw.items():
+        source, level, action, route, status = kind
+        named = minute * MINUTE, source, level, action or ""
+        status = status_class(status)
+        minutes[*named, route or "", status, fingerprint, number] += count
+        whole[*named, "", status, "", number] += count
+    for (minute, (source, level, action, *_), name, number), count in measured.items():
+        whole[minute * MINUTE, source, level, action or "", name, 0, "", number] += count
+    return minutes, whole
 
 
 def fingerprint_of(record: Mapping[str, Any]) -> str:
     """Return the fingerprint of a record's exception, "" for none; or of a row's or document's."""
-    exception = record.get("exception") or {}
-    return str(exception.get("fingerprint") or record.get("exception_fingerprint") or "")
+    fingerprint = record.get("exception_fingerprint")
+    if fingerprint is None and (exception := record.get("exception")):
+        fingerprint = exception.get("fingerprint")
+    return fingerprint or ""
 
 
 def second_of(record_id: str) -> int:
@@ -139,11 +167,7 @@ def status_class(status: int | None) -> int:
 
 def bucket(duration_ms: float | None) -> int:
     """Return the number of a duration's bucket: 0 for none at all, NO_DURATION if not known."""
-    if duration_ms is None:
-        return NO_DURATION
-    if duration_ms < _SHORTEST:
-        return 0
-    return 1 + math.ceil(math.log(min(duration_ms, _LONGEST) / _SHORTEST) / _GAMMA)
+    return NO_DURATION if duration_ms is None else bisect_left(_BOUNDS, duration_ms)
 
 
 def duration_of(number: int) -> float:

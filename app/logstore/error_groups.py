@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 # A busy error has more occurrences than anybody waits for to be looked at.
@@ -68,3 +68,16 @@ def by_fingerprint(
     # Of the same step first what happened more often: which was last only the records tell.
     names = sorted(counts, key=lambda one: counts[one][::-1], reverse=True)
     return {name: counts[name] for name in names}
+
+
+def in_order(
+    counts: Mapping[str, Sequence[int]],
+    days: Mapping[str, int],
+    found: Mapping[str, Occurrences],
+) -> list[ErrorGroup]:
+    """Put together what is known of each fingerprint that was found, the newest first."""
+    groups = [
+        ErrorGroup(name, counts[name], datetime.fromtimestamp(days.get(name, 0), UTC), *occurrences)
+        for name, occurrences in found.items()
+    ]
+    return sorted(groups, key=lambda one: str(one.newest["id"]), reverse=True)

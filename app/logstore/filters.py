@@ -16,16 +16,18 @@ SEARCHED = (
     "message", "path", "account", "statement",
     "exception_type", "exception_message",
 )  # fmt: skip
-# Fields that a query's `equal` may name; none has an index of its own.
+# Fields that a query's `equal` may name; but for the first, none has an index of its own.
 PLAIN = (
-    "method", "path", "outcome", "remote_addr", "host", "release", "logger",
-    "parent_request_id", "target_type", "target_id",
+    "parent_request_id", "method", "path", "outcome", "remote_addr", "host", "release", "logger",
+    "target_type", "target_id",
 )  # fmt: skip
 _LONGEST = 1_000  # Characters; no store is asked for a longer pattern.
 COMMON_LEVELS = frozenset({"DEBUG", "INFO"})
 COMMON_ACTION = "request"
 # Statuses that say who was refused what.
 REFUSALS = (401, 403, 429)
+# From here on a status says that we failed.
+FAILURES = 500
 
 
 def upper(levels: Iterable[str]) -> list[str]:
@@ -46,6 +48,11 @@ def actions_are_rare(query: LogQuery) -> bool:
 def status_is_rare(query: LogQuery) -> bool:
     """Tell whether the query is for a status that an index of few records serves."""
     return query.status_min == query.status_max and query.status_min in REFUSALS
+
+
+def wants_failures(query: LogQuery) -> bool:
+    """Tell whether the query is for requests that failed, which an index of few records serves."""
+    return query.status_min is not None and query.status_min >= FAILURES
 
 
 def is_exact(query: LogQuery) -> bool:

@@ -1,7 +1,7 @@
 """What a record measures beside its own duration; counted in buckets as durations are."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 # Of a request: how long the database took for it. Of a sample: how its process and host are.
@@ -10,15 +10,13 @@ CPU, MEMORY, POOL, DISK = "cpu_percent", "memory_mb", "pool_percent", "disk_free
 _MEGABYTE = 1_048_576
 
 
-def measures(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield (name, value) of what a record measures; leaves out what is no number."""
+def measures(record: Mapping[str, Any]) -> Iterable[tuple[str, float]]:
+    """Return (name, value) of what a record measures; leaves out what is no number."""
     action = record["action"]
     if action == "request":
         db_ms = record.get("db_ms")
-        if db_ms is not None:
-            yield DB_MS, db_ms
-    elif action == "sample":
-        yield from _of_sample(record.get("details"))
+        return () if db_ms is None else ((DB_MS, db_ms),)
+    return _of_sample(record.get("details")) if action == "sample" else ()
 
 
 def _of_sample(details: Any) -> Iterator[tuple[str, float]]:

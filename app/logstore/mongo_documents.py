@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from pymongo import ASCENDING, IndexModel
 
-from app.logstore.filters import COMMON_ACTION, COMMON_LEVELS, REFUSALS
+from app.logstore.filters import COMMON_ACTION, COMMON_LEVELS, FAILURES, REFUSALS
 from app.logstore.record import LogRecord
 from app.logstore.rows import COLUMNS, from_row
 
@@ -33,6 +33,8 @@ def to_document(record: LogRecord, source: str, seq: int) -> dict[str, Any]:
         document["rare_action"] = record["action"]
     if record["status"] in REFUSALS:
         document["rare_status"] = record["status"]
+    if (record["status"] or 0) >= FAILURES:
+        document["failed"] = True
     return document
 
 
@@ -54,6 +56,8 @@ INDEXES = {
         _of_those_that_have("rare_action"),
         _of_those_that_have("rare_level"),
         _of_those_that_have("rare_status"),
+        _of_those_that_have("failed"),
+        _of_those_that_have("parent_request_id"),
         _of_those_that_have("user_id"),
         _of_those_that_have("exception_fingerprint", "user_id"),
         IndexModel([("source", ASCENDING), ("seq", ASCENDING)]),

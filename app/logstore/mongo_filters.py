@@ -1,7 +1,7 @@
 """A LogQuery as conditions of MongoDB; every value is compared, none is ever an operator."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.logstore.cleaning import clean_text
@@ -16,6 +16,7 @@ from app.logstore.filters import (
     levels_are_rare,
     status_is_rare,
     upper,
+    wants_failures,
 )
 
 Condition = dict[str, Any]
@@ -37,13 +38,21 @@ def indexed(query: LogQuery) -> list[Condition]:
     ):
         if value is not None:
             found.append({name: {"$eq": _text(value)}})
+    return [*found, *_of_few(query)]
+
+
+def _of_few(query: LogQuery) -> Iterator[Condition]:
+    """Yield what an index of few records serves."""
     if levels_are_rare(query):
-        found.append({"rare_level": {"$in": _texts(upper(query.levels))}})
+        yield {"rare_level": {"$in": _texts(upper(query.levels))}}
     if actions_are_rare(query):
-        found.append({"rare_action": {"$in": _texts(query.actions)}})
+        yield {"rare_action": {"$in": _texts(query.actions)}}
     if status_is_rare(query):
-        found.append({"rare_status": {"$eq": query.status_min}})
-    return found
+        yield {"rare_status": {"$eq": query.status_min}}
+    if wants_failures(query):
+        yield {"failed": True}
+    if parents := alternatives(query).get("parent_request_id"):
+        yield {"parent_request_id": {"$in": _texts(parents)}}
 
 
 def scanned(query: LogQuery) -> list[Condition]:
@@ -65,7 +74,11 @@ def scanned(query: LogQuery) -> list[Condition]:
         found.append({"level": {"$in": _texts(upper(query.levels))}})
     if query.actions and not actions_are_rare(query):
         found.append({"action": {"$in": _texts(query.actions)}})
-    found += [{name: {"$in": _texts(values)}} for name, values in alternatives(query).items()]
+    found += [
+        {name: {"$in": _texts(values)}}
+        for name, values in alternatives(query).items()
+        if name != "parent_request_id"
+    ]
     found += [_contains(_text(value)) for value in query.texts if value]
     unwanted = [all_of([*indexed(one), *scanned(one)]) for one in query.without if is_exact(one)]
     return [*found, {"$nor": unwanted}] if unwanted else found

@@ -30,7 +30,7 @@ class MongoStore(CountQuestions):
     A search stops after `deadline` seconds and says how far it came. Safe to use after a fork.
     """
 
-    def __init__(self, url: str, deadline: float = 0.25) -> None:
+    def __init__(self, url: str, deadline: float = 0.06) -> None:
         self._mongo = Mongo(url)
         self._deadline = deadline
         self._appender = MongoAppender(self._mongo)

@@ -12,7 +12,7 @@ from app.logstore.matching import holds
 from app.logstore.record import time_of, valid_id
 
 _FIRST_SLICE = 1_000
-_LAST_SLICE = 16_000
+_LAST_SLICE = 8_000
 _TAIL_SLICE = 5_000
 
 

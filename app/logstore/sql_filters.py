@@ -1,6 +1,6 @@
 """A LogQuery as conditions of SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, String, Text, and_, or_, text, true
@@ -20,6 +20,7 @@ from app.logstore.filters import (
     levels_are_rare,
     status_is_rare,
     upper,
+    wants_failures,
 )
 from app.models.log import Log
 
@@ -76,14 +77,7 @@ def indexed(query: LogQuery) -> list[ColumnElement[bool]]:
     ):
         if value is not None:
             found.append(column == clean_text(value))
-    if levels_are_rare(query):
-        # Spelled as in the index, which SQLite uses only for a query that says the same.
-        found += [_in("level", upper(query.levels)), _text("level NOT IN ('DEBUG', 'INFO')")]
-    if actions_are_rare(query):
-        found += [_in("action", query.actions), _text("action <> 'request'")]
-    if status_is_rare(query):
-        found += [Log.status == query.status_min, _text("status IN (401, 403, 429)")]
-    return found
+    return [*found, *_of_few(query)]
 
 
 def scanned(query: LogQuery) -> list[ColumnElement[bool]]:
@@ -105,9 +99,30 @@ def scanned(query: LogQuery) -> list[ColumnElement[bool]]:
         found.append(_in("level", upper(query.levels)))
     if query.actions and not actions_are_rare(query):
         found.append(_in("action", query.actions))
-    found += [_in(name, values) for name, values in alternatives(query).items()]
+    found += [
+        _in(name, values)
+        for name, values in alternatives(query).items()
+        if name != "parent_request_id"
+    ]
     found += [_contains(clean_text(value)) for value in query.texts if value]
     return found + [_none_of(one) for one in query.without if is_exact(one)]
+
+
+def _of_few(query: LogQuery) -> Iterator[ColumnElement[bool]]:
+    """Yield what an index of few records serves.
+
+    Spelled as in the index, which SQLite uses only for a query that says the same.
+    """
+    if levels_are_rare(query):
+        yield from (_in("level", upper(query.levels)), _text("level NOT IN ('DEBUG', 'INFO')"))
+    if actions_are_rare(query):
+        yield from (_in("action", query.actions), _text("action <> 'request'"))
+    if status_is_rare(query):
+        yield from (Log.status == query.status_min, _text("status IN (401, 403, 429)"))
+    if wants_failures(query):
+        yield _text("status >= 500")
+    if parents := alternatives(query).get("parent_request_id"):
+        yield _in("parent_request_id", parents)
 
 
 def _finds_fewer(query: LogQuery) -> bool:

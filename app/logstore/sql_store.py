@@ -33,7 +33,7 @@ class SqlStore(CountQuestions):
     A search stops after `deadline` seconds and says how far it came. Safe to use after a fork.
     """
 
-    def __init__(self, engine: Engine, deadline: float = 0.25) -> None:
+    def __init__(self, engine: Engine, deadline: float = 0.06) -> None:
         self._engine = engine
         self._deadline = deadline
         self._appender = Appender(engine)

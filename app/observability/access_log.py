@@ -22,8 +22,9 @@ _QUIET = (
 _USER_AGENT_LENGTH = 200
 
 
-@dataclass
+@dataclass(slots=True)
 class _Access:
+    stats: query_timer.QueryStats
     started: float = field(default_factory=time.perf_counter)
     # Set as soon as the record is written or is a stream's own business: if another hook
     # raises, Flask runs the hooks again.
@@ -38,8 +39,7 @@ def init_app(app: Flask) -> None:
 
 
 def _begin() -> None:
-    g.access = _Access()
-    g.query_stats = query_timer.start()
+    g.access = _Access(query_timer.start())
 
 
 def _record(response: Response) -> Response:
@@ -51,18 +51,17 @@ def _record(response: Response) -> Response:
         return response
     fields = _fields(response.status_code)
     if response.is_streamed and not response.direct_passthrough:
-        response.response = _RecordedStream(response, access, fields, g.query_stats)
+        response.response = _RecordedStream(response, access, fields)
     else:
-        _write(access, fields, g.query_stats)
+        _write(access, fields)
     return response
 
 
 def _record_propagated(exc: BaseException | None) -> None:
     # In debug mode and under TESTING an exception leaves Flask without an answer.
     access: _Access | None = g.pop("access", None)
-    stats = g.pop("query_stats", None)
     if exc is not None and access is not None and not access.settled:
-        _write(access, _fields(500), stats)
+        _write(access, _fields(500))
     query_timer.stop()
 
 
@@ -72,21 +71,15 @@ class _RecordedStream:
     Not a generator: closing one that was never started, as for HEAD, would record nothing.
     """
 
-    def __init__(
-        self,
-        response: Response,
-        access: _Access,
-        fields: dict[str, Any],
-        stats: query_timer.QueryStats,
-    ) -> None:
+    def __init__(self, response: Response, access: _Access, fields: dict[str, Any]) -> None:
         self._body: Any = response.response
         self._chunks = iter(self._body)
         # With a length that the client was told, its last byte can come before the stream's end.
         self._missing = response.content_length
         # Nobody asks for the body of an answer that has none.
         self._outcome = "success" if request.method == "HEAD" else "aborted"
-        self._write: Any = lambda outcome: _write(access, {**fields, "outcome": outcome}, stats)
-        self._stats = stats
+        self._write: Any = lambda outcome: _write(access, {**fields, "outcome": outcome})
+        self._stats = access.stats
         self._bound = log_context.current()
         self._secrets = RequestSecrets(request._get_current_object())  # type: ignore[attr-defined]
 
@@ -148,13 +141,15 @@ def _fields(status: int) -> dict[str, Any]:
     }
 
 
-def _write(access: _Access, fields: dict[str, Any], stats: "query_timer.QueryStats | None") -> None:
+def _write(access: _Access, fields: dict[str, Any]) -> None:
     duration = round((time.perf_counter() - access.started) * 1000, 3)
     slow = duration >= fields.pop("slow_ms")
-    if stats is not None:
-        fields |= {"db_ms": round(stats.total_ms, 3), "db_count": stats.count}
-        if (slow or fields["status"] >= 500) and stats.queries:
-            fields["details"]["queries"] = stats.story()
-        if repeated := stats.n_plus_one():
-            fields["details"]["n_plus_one"] = repeated
-    record_event("request", "request", duration_ms=duration, **fields)
+    stats = access.stats
+    if (slow or fields["status"] >= 500) and stats.queries:
+        fields["details"]["queries"] = stats.story()
+    if repeated := stats.n_plus_one():
+        fields["details"]["n_plus_one"] = repeated
+    record_event(
+        "request", "request", duration_ms=duration, db_ms=round(stats.total_ms, 3),
+        db_count=stats.count, **fields,
+    )  # fmt: skip

@@ -49,7 +49,11 @@ class ContextFilter(logging.Filter):
     """Stamp the bound fields on each record; sits on handlers, which see every logger's records."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        put = record.__dict__.setdefault
+        given = record.__dict__
+        if "rendered_fields" in given:
+            # Another handler has stamped it, and put it into words.
+            return True
+        put = given.setdefault
         for key, value in _context.get().items():
             put(key, value)
         put("request_id", None)
@@ -94,13 +98,13 @@ def in_except() -> bool:
 def log_whatever_the_level(
     logger: logging.Logger, level: int, msg: object, args: Any = (), **kwargs: Any
 ) -> None:
-    """Hand a record to a logger's handlers past its level, as events are."""
+    """Hand a record to a logger's handlers past its level, as events are; `extra` is safe."""
     exc_info = kwargs.get("exc_info")
     if isinstance(exc_info, BaseException):
         exc_info = (type(exc_info), exc_info, exc_info.__traceback__)
     elif exc_info is True:
         exc_info = sys.exc_info()
-    record = logger.makeRecord(
-        logger.name, level, "", 0, msg, args, exc_info or None, extra=kwargs.get("extra")
-    )
+    # What makeRecord() does, without its search for reserved names: there is none.
+    record = logging.getLogRecordFactory()(logger.name, level, "", 0, msg, args, exc_info or None)
+    record.__dict__.update(kwargs.get("extra") or {})
     logger.handle(record)

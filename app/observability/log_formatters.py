@@ -130,25 +130,25 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         data = _JSON.to_dict(record)
-        moment = time.strftime("%H:%M:%S", time.localtime(record.created))
-        parts = [moment, f"{record.levelname:<8}", _one_line(_headline(data))]
+        parts = [_clock(int(record.created)), f"{record.levelname:<8}", _headline(data)]
         parts += [
-            f"{name}={_one_line(data[name])}"
+            f"{name}={data[name]}"
             for name in ("account", "target_id", "statement")
             if data.get(name)
         ]
         parts += [
-            f"{_one_line(key)}={_one_line(str(value))}"
-            for key, value in (data.get("details") or {}).items()
-            if key not in ("queries", "user_agent")
+            f"{name}={value}"
+            for name, value in data.get("details", {}).items()
+            if name not in ("queries", "user_agent")
         ]
         if data["request_id"]:
             parts.append(f"[{data['request_id']}]")
+        text = _one_line(" ".join(parts))
         if "exception" in data:
             # Indented, so that no line of an exception's text looks like a record.
             lines = data["exception"]["traceback"].splitlines()
-            parts.append("".join(f"\n    {_one_line(line)}" for line in lines))
-        return " ".join(parts)
+            text += "".join(f"\n    {_one_line(line)}" for line in lines)
+        return text
 
 
 def to_json(data: Mapping[str, Any]) -> bytes:
@@ -174,6 +174,11 @@ def timestamp(created: float) -> str:
 @lru_cache(maxsize=16)
 def _to_the_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+@lru_cache(maxsize=16)
+def _clock(second: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(second))
 
 
 def _head(record: logging.LogRecord, message: str) -> dict[str, Any]:
@@ -254,8 +259,8 @@ def _headline(data: Mapping[str, Any]) -> str:
         outcome = data.get("outcome", "success")
         asked = [data[name] for name in ("method", "path") if data.get(name)]
         return " ".join([data["message"], *([outcome] if outcome != "success" else []), *asked])
-    fields = (data.get(name, "") for name in ("method", "path", "status"))
-    return " ".join(str(field) for field in fields) + f" {data.get('duration_ms')} ms"
+    of_request = f"{data.get('method', '')} {data.get('path', '')}"
+    return f"{of_request} {data.get('status', '')} {data.get('duration_ms')} ms"
 
 
 def _one_line(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -47,10 +48,10 @@ class RequestSecrets:
         request = self._request
         if request.view_args:
             yield from sensitive_values(request.view_args)
-        for name, value in request.environ.items():
-            if name.startswith("HTTP_") and is_sensitive(name):
-                yield value
-                yield from _credentials(value)
+        for name in _sensitive_headers(tuple(request.environ)):
+            value = request.environ[name]
+            yield value
+            yield from _credentials(value)
         # What most requests lack is not taken apart.
         if request.query_string:
             yield from sensitive_values(request.args.to_dict(flat=False))
@@ -77,6 +78,12 @@ def sensitive_values(value: Any, sensitive: bool = False, depth: int = 0) -> Ite
             yield from sensitive_values(item, sensitive, depth + 1)
     elif sensitive and isinstance(value, str | int | float):
         yield text_of(value)
+
+
+# Most requests carry the same names. Not many are kept: a client may make them up.
+@lru_cache(maxsize=64)
+def _sensitive_headers(environ: tuple[str, ...]) -> list[str]:
+    return [name for name in environ if name.startswith("HTTP_") and is_sensitive(name)]
 
 
 def _credentials(header: str) -> Iterator[str]:

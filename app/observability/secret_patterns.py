@@ -76,11 +76,16 @@ def matches(text: str) -> bool:
             break
     else:
         return "İ" in text  # See below.
-    return "İ" in text or any(
-        pattern.search(lowered)
-        for words, pattern in _RULES
-        if any(word in lowered for word in words)
-    )
+    if "İ" in text:
+        return True
+    # Plain loops: generators take three times as long, and each record comes by here.
+    for words, pattern in _RULES:
+        for word in words:
+            if word in lowered:
+                if pattern.search(lowered):
+                    return True
+                break
+    return False
 
 
 def mask_patterns(text: str, mask: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, jsonify
 
-from app.openapi import errors, items, logs, records, security
+from app.openapi import errors, items, logs, overview, records, security
 from app.openapi.parts import PARTS, answers, described
 
 bp = Blueprint("openapi", __name__)
@@ -20,6 +20,7 @@ PATHS: dict[str, dict[str, Any]] = {
     **errors.PATHS,
     **records.PATHS,
     **security.PATHS,
+    **overview.PATHS,
     "/api/openapi.json": {
         "get": {
             "operationId": "getDescription",
@@ -37,6 +38,7 @@ SCHEMAS = {
     **errors.SCHEMAS,
     **records.SCHEMAS,
     **security.SCHEMAS,
+    **overview.SCHEMAS,
 }
 _CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
 

@@ -61,7 +61,11 @@ FILTERS = [
         f"{', '.join(KEYS)}.",
         maxLength=MAX_LENGTH,
     ),
-    query("range", "Back from now.", enum=["15m", "1h", "6h", "24h", "7d", "30d", "custom"]),
+    query(
+        "range",
+        "Back from now, or the day before today in UTC.",
+        enum=["15m", "1h", "6h", "24h", "yesterday", "7d", "30d", "custom"],
+    ),
     query("from", "Not older than this time; UTC unless it says otherwise."),
     query("to", "Older than this time."),
 ]

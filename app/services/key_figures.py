@@ -1,7 +1,7 @@
 """What the ten key figures are, when each is too much, and how it comes from counts."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.logstore.counts import percentiles
 from app.logstore.measures import CPU, DB_MS, DISK, MEMORY, POOL
@@ -32,7 +32,7 @@ class Kind:
     """Describe a figure: its unit, when it is too much, and how it comes from what was counted.
 
     One that is `hourly` is of the hour before each moment: a few events are no rate. `measure`
-    names what samples tell of it exactly.
+    names what samples tell of it exactly; `also` is told beside it.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Kind:
     hourly: bool = False
     measure: str | None = None
     lowest: bool = False
+    also: Mapping[str, Callable[[Stretch], float | None]] = field(default_factory=dict)
 
     def exceeds(self, value: float | None) -> bool:
         """Tell whether a value is over its limit, or under it where less is worse."""
@@ -65,7 +66,9 @@ def _sampled(measure: str, quantile: float) -> Callable[[Stretch], float | None]
 
 KINDS = (
     Kind("request_rate", "per minute", None, lambda of: of.count("request") / of.minutes),
-    Kind("response_time", "ms", 2000, lambda of: of.quantile("request", None, 0.95)),
+    Kind("response_time", "ms", 2000, lambda of: of.quantile("request", None, 0.95),
+         also={"p50": lambda of: of.quantile("request", None, 0.5),
+               "p99": lambda of: of.quantile("request", None, 0.99)}),
     Kind("error_rate", "percent", 1, lambda of: _share(of.count(FAILED),
                                                        of.count("request"))),
     Kind("query_time", "ms", 1000, lambda of: of.quantile("request", DB_MS, 0.95)),

@@ -16,7 +16,7 @@ from app.services.log_service import WITHOUT_SAMPLES, LogQuery
 from app.services.texts import is_plain
 
 MAX_LENGTH = 2_000
-MAX_VALUE = 200
+MAX_VALUE = 300
 MAX_TERMS = 40
 
 _TERM = re.compile(

@@ -43,6 +43,7 @@ WINDOWS = {
         Window("7d", 7 * 24 * HOUR, 6 * HOUR), Window("30d", 30 * 24 * HOUR, 24 * HOUR),
     )
 }  # fmt: skip
+DEFAULT = "24h"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Figure:
     over: bool
     lowest: bool
     since: datetime | None
+    also: dict[str, float | None]
     points: list[tuple[datetime, float | None]]
 
 
@@ -67,18 +69,20 @@ def figures(window: Window, now: datetime, samples: Iterable[Record]) -> list[Fi
     steps, hours = _steps(window, now)
     five_minutes, hour = _recent(now, _NOW, _ACTIONS), _recent(now, timedelta(hours=1), _RARE)
     sampled = [dict(measures(one)) for one in samples]
-    return [
-        _figure(
-            kind,
-            _now(kind, hour if kind.hourly else five_minutes, sampled),
-            [(moment_of(start), kind.ask(one))
-             for start, one in (hours if kind.hourly else steps).items()],
-        )
-        for kind in KINDS
-    ]  # fmt: skip
+    found = []
+    for kind in KINDS:
+        recent = hour if kind.hourly else five_minutes
+        points = [
+            (moment_of(start), kind.ask(one))
+            for start, one in (hours if kind.hourly else steps).items()
+        ]
+        found.append(_figure(kind, _now(kind, recent, sampled), recent, points))
+    return found
 
 
-def _figure(kind: Kind, value: float | None, points: list[tuple[datetime, float | None]]) -> Figure:
+def _figure(
+    kind: Kind, value: float | None, recent: Stretch, points: list[tuple[datetime, float | None]]
+) -> Figure:
     over = kind.exceeds(value)
     since = None
     for start, then in reversed(points) if over else ():
@@ -86,7 +90,17 @@ def _figure(kind: Kind, value: float | None, points: list[tuple[datetime, float 
         if then is not None and not kind.exceeds(then):
             break
         since = start if then is not None else since
-    return Figure(kind.name, kind.unit, value, kind.limit, over, kind.lowest, since, points)
+    return Figure(
+        name=kind.name,
+        unit=kind.unit,
+        value=value,
+        limit=kind.limit,
+        over=over,
+        lowest=kind.lowest,
+        since=since,
+        also={name: ask(recent) for name, ask in kind.also.items()},
+        points=points,
+    )
 
 
 def _now(kind: Kind, recent: Stretch, sampled: Sequence[Mapping[str, float]]) -> float | None:
@@ -100,8 +114,14 @@ def _now(kind: Kind, recent: Stretch, sampled: Sequence[Mapping[str, float]]) ->
 def _recent(now: datetime, span: timedelta, actions: tuple[str, ...]) -> Stretch:
     # Counts are of whole minutes.
     since = (now - span).replace(second=0, microsecond=0)
-    found = _counted(LogQuery(actions=actions, since=since, until=now), None)
-    return Stretch((now - since) / timedelta(minutes=1), _merged(found.values()))
+    query = LogQuery(actions=actions, since=since, until=now)
+    counted = log_figures.buckets(query, ("action", "measure", "status_class"))
+    found: dict[tuple[str, str | None], Counter[int]] = defaultdict(Counter)
+    for (action, measure, status_class), buckets in counted.items():
+        found[action, measure].update(buckets)
+        if (action, status_class) == ("request", 5):
+            found[FAILED, None].update(buckets)
+    return Stretch((now - since) / timedelta(minutes=1), found)
 
 
 def _steps(window: Window, now: datetime) -> tuple[dict[int, Stretch], dict[int, Stretch]]:
@@ -132,17 +152,15 @@ def _steps(window: Window, now: datetime) -> tuple[dict[int, Stretch], dict[int,
     return steps, hours
 
 
-def _counted(query: LogQuery, step: int | None) -> Mapping[int, Found]:
-    """Return what was counted in each step, or at 0 in all of the query's time."""
+def _counted(query: LogQuery, step: int) -> Mapping[int, Found]:
+    """Return what was counted in each step, by its start."""
     found: dict[int, dict[tuple[str, str | None], Mapping[int, int]]] = defaultdict(dict)
-    for key, buckets in log_figures.buckets(query, ("action", "measure"), step).items():
-        *start, action, measure = key
-        found[start[0] if start else 0][action, measure] = buckets
-    if "request" in query.actions:
-        # Asked apart: by status class there would be half as many counts again to read.
-        failed = replace(query, actions=("request",), status_min=500, status_max=599)
-        for key, buckets in log_figures.buckets(failed, (), step).items():
-            found[key[0] if key else 0][FAILED, None] = buckets
+    for (start, *key), buckets in log_figures.buckets(query, ("action", "measure"), step).items():
+        found[start][key[0], key[1]] = buckets
+    # Asked apart: by status class there would be half as many counts again to read.
+    failed = replace(query, actions=("request",), status_min=500, status_max=599)
+    for (start,), buckets in log_figures.buckets(failed, (), step).items():
+        found[start][FAILED, None] = buckets
     return found
 
 

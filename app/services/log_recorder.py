@@ -10,8 +10,10 @@ from typing import Any
 import orjson
 from flask import current_app
 
+from app.logstore import current_store
 from app.logstore.record import parse_moment, time_of
 from app.observability.disk import disk_usage
+from app.observability.ids import id_floor
 from app.observability.log_spool import dropped_lines, known_host_id, segments
 from app.services import log_service
 from app.services.log_service import LogQuery, Record
@@ -20,8 +22,7 @@ _SAMPLES = 120
 _SEEN_WITHIN = timedelta(hours=1)
 _ALIVE = timedelta(minutes=2)
 _DAY = timedelta(days=1)
-# From how long ago a disk's free space tells best how fast it fills up.
-_TRENDS = (7 * _DAY, _DAY, timedelta(hours=1))
+_WEEK = 7 * _DAY
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Recorder:
 
 def newest_samples(now: datetime) -> list[Record]:
     """Return the samples of the last hour, newest first; with many hosts those of minutes."""
-    return _samples(now - _SEEN_WITHIN, now, _SAMPLES)
+    query = LogQuery(actions=("sample",), since=now - _SEEN_WITHIN, until=now)
+    return log_service.search(query, limit=_SAMPLES).records
 
 
 def alive(samples: Iterable[Record], now: datetime) -> list[Record]:
@@ -124,18 +126,17 @@ def _start_of(segment: Path) -> datetime | None:
 def days_until_full(log_dir: Path, now: datetime, rate: float | None) -> float | None:
     """Return in how many days the disk of the log is full, None when that is not in sight.
 
-    As fast as it filled up in the last week, day or hour, with all that is on it; before
-    samples tell that, as fast as the log grows.
+    As fast as it filled up since a week ago, with all that is on it; where samples do not tell
+    that yet, as fast as the log grows.
     """
-    usage = disk_usage(log_dir)
+    usage, own = disk_usage(log_dir), known_host_id(log_dir)
     free = usage.free / usage.total
-    own = known_host_id(log_dir)
-    for back in _TRENDS:
-        samples = _samples(now - back, now - back + _TRENDS[-1] / 2, 30)
-        then = [_free_then(one) for one in samples if one["source"] == own]
-        if known := [share for share in then if share is not None]:
-            lost = known[-1] - free
-            return free / lost * (back / _DAY) if lost > 0 else None
+    query = LogQuery(actions=("sample",), until=now - _SEEN_WITHIN)
+    for one in current_store().newer(query, id_floor(now - _WEEK), _SAMPLES):
+        then = _free_then(one)
+        if one["source"] == own and then is not None:
+            days = (now - time_of(one["id"])) / _DAY
+            return free / (then - free) * days if then > free else None
     return usage.free / rate if rate else None
 
 
@@ -143,8 +144,3 @@ def _free_then(sample: Record) -> float | None:
     told = sample["details"].get("disk_free")
     share = told.get("logs") if isinstance(told, dict) else None
     return float(share) if isinstance(share, int | float) else None
-
-
-def _samples(since: datetime, until: datetime, limit: int) -> list[Record]:
-    query = LogQuery(actions=("sample",), since=since, until=until)
-    return log_service.search(query, limit=limit).records

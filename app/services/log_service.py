@@ -15,7 +15,7 @@ from app.logstore.record import KEEPS, time_of
 # Pages and commands take the questions' types from here: they know no store.
 __all__ = [
     "WITHOUT_SAMPLES", "FileUnreadable", "LogQuery", "Page", "Record", "StoreUnavailable",
-    "asking_files", "count_errors", "errors", "every", "get", "get_error_summary",
+    "asking_files", "caused_by", "count_errors", "errors", "every", "get", "get_error_summary",
     "get_failed_logins", "neighbours", "newer", "newest", "not_found", "oldest", "pages",
     "per_hour", "request_story", "runner_status", "search", "slow_queries", "tail", "user_history",
 ]  # fmt: skip
@@ -138,6 +138,12 @@ def neighbours(request: Mapping[str, Any]) -> tuple[Record | None, Record | None
     before = current_store().page(query, request["id"], 1).records
     after = current_store().newer(query, request["id"], 1)
     return next(iter(before), None), next(iter(after), None)
+
+
+def caused_by(request_id: str, limit: int = 200) -> list[Record]:
+    """Return what jobs and requests did that name this request as their parent, oldest first."""
+    query = LogQuery(equal=(("parent_request_id", request_id),))
+    return current_store().page(query, None, limit).records[::-1]
 
 
 def get_error_summary(hours: float = 24) -> list[dict[str, Any]]:

@@ -96,10 +96,10 @@ def standouts(since: datetime, until: datetime) -> Standouts:
     last = until - timedelta(seconds=1)
     week = last.replace(hour=0, minute=0, second=0) - _WEEK
     routes_since = since if until - since < _WEEK else week
-    slow, errors, requests = (
-        _newest(LogQuery(actions=(action,), since=since))
-        for action in ("slow_query", "error", "request")
-    )
+    slow = _newest(LogQuery(actions=("slow_query",), since=since))
+    # With their level they are of one keep class, and of one stretch of PostgreSQL's partitions.
+    errors = _newest(LogQuery(actions=("error",), levels=("ERROR",), since=since))
+    requests = _newest(LogQuery(actions=("request",), since=since))
     return Standouts(
         routes=slowest_routes(routes_since, until),
         routes_since=routes_since,

@@ -25,7 +25,7 @@ CHANGES = (
 # What a person does who has forgotten a password, and what is more than that.
 GUESSES, MANY = 10, 5
 # How many of the newest records of each kind are looked at.
-SAMPLE = 500
+SAMPLE = 300
 _TOP = 10
 _VIEWS = ("logs_viewed", "logs_exported")
 

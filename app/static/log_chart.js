@@ -56,7 +56,7 @@ function zoomable(figure) {
 }
 
 async function fetchFigures(place) {
-  const said = place.querySelector("p");
+  const said = place.querySelector("span");
   said.hidden = false;
   const answer = await fetch(place.dataset.figures);
   if (!answer.ok) {

@@ -6,7 +6,8 @@ const box = form.elements.namedItem("q");
 const list = document.getElementById("q-list");
 const MOST = 10;
 
-let keys = null;
+let keys = [];
+let asked = null;
 let active = -1;
 
 box.setAttribute("role", "combobox");
@@ -14,13 +15,15 @@ box.setAttribute("aria-autocomplete", "list");
 box.setAttribute("aria-controls", list.id);
 box.setAttribute("aria-expanded", "false");
 
-async function known() {
-  if (keys === null) {
-    keys = [];
-    const answer = await fetch(form.dataset.terms, { headers: { Accept: "application/json" } });
-    if (answer.ok) keys = await answer.json();
-  }
-  return keys;
+async function fetchKeys() {
+  const answer = await fetch(form.dataset.terms, { headers: { Accept: "application/json" } });
+  if (answer.ok) keys = await answer.json();
+}
+
+// Asked for once; whoever types meanwhile waits for the same answer.
+function known() {
+  asked ??= fetchKeys();
+  return asked;
 }
 
 // The term that the caret stands in: where it starts, and what of it is before the caret.

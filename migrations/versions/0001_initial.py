@@ -208,6 +208,11 @@ def upgrade_logs() -> None:
     _index("ix_logs_action_id", "action", "id", where="action <> 'request'")
     _index("ix_logs_level_id", "level", "id", where="level NOT IN ('DEBUG', 'INFO')")
     _index("ix_logs_status_id", "status", "id", where="status IN (401, 403, 429)")
+    _index("ix_logs_failed_id", "id", where="status >= 500")
+    _index(
+        "ix_logs_parent_request_id_id", "parent_request_id", "id",
+        where="parent_request_id IS NOT NULL",
+    )
     _index("ix_logs_user_id_id", "user_id", "id", where="user_id IS NOT NULL")
     _index(
         "ix_logs_exception_fingerprint_id", "exception_fingerprint", "id", "user_id",

@@ -53,6 +53,15 @@ def follow(page: Page, link: Locator) -> None:
         link.click()
 
 
+def log_in(page: Page) -> None:
+    """Log the administrator in."""
+    page.goto("/auth/login")
+    page.get_by_label("E-mail").fill(ADMIN)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.locator("main").get_by_role("button", name="Log in").click()
+    page.get_by_role("link", name="Admin", exact=True).wait_for()
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One gunicorn for all browser tests, with an administrator and its runner at work."""
@@ -66,11 +75,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def session_state(browser: Browser, site: Server) -> Any:
     """The cookies of a logged-in administrator."""
     tab = Tab(browser, site)
-    tab.page.goto("/auth/login")
-    tab.page.get_by_label("E-mail").fill(ADMIN)
-    tab.page.get_by_label("Password", exact=True).fill(PASSWORD)
-    tab.page.locator("main").get_by_role("button", name="Log in").click()
-    tab.page.get_by_role("link", name="Admin", exact=True).wait_for()
+    log_in(tab.page)
     state = tab.page.context.storage_state()
     assert tab.complaints == []
     tab.close()

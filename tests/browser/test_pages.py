@@ -10,7 +10,7 @@ from tests.helpers import Server, wait_for
 
 STRANGERS = ["/items", "/auth/login", "/auth/register", "/auth/forgot", "/demo", "/no/such/page"]
 MEMBERS = [
-    "/items", "/items/new", "/auth/password", "/account", "/demo/error", "/admin/logs",
+    "/items", "/items/new", "/auth/password", "/account", "/demo/error", "/admin/", "/admin/logs",
     "/admin/logs?q=level:NONE", "/admin/logs?q=nothing-like-it", "/admin/requests/not-there",
 ]  # fmt: skip
 # Controls and links that a screen reader could not name.

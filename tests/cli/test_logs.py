@@ -95,7 +95,7 @@ def test_search_selects_by_text_and_options(
         made("no entry", action="login_failed", level="WARNING", account="bob@example.com"),
         made("figures", action="sample"), made("a zebra"),
     )  # fmt: skip
-    assert messages(run("search", *args, "--json")) == wanted
+    assert messages(run("search", "--json", *args)) == wanted
 
 
 def test_search_goes_on_past_a_stores_deadline(app: Flask, run: Run) -> None:

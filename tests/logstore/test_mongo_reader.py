@@ -39,6 +39,8 @@ def test_what_is_rare_is_found_through_its_index_in_order(mongo_url: str) -> Non
         (LogQuery(user_id="7"), "user_id_1__id_1"),
         (LogQuery(request_id="r"), "request_id_1__id_1"),
         (LogQuery(status_min=401, status_max=401), "rare_status_1__id_1"),
+        (LogQuery(status_min=500, status_max=599), "failed_1__id_1"),
+        (LogQuery(equal=(("parent_request_id", "r"),)), "parent_request_id_1__id_1"),
         (LogQuery(fingerprint="f"), "exception_fingerprint_1__id_1_user_id_1"),
         (LogQuery(texts=("nothing",)), "_id_"),
     ):

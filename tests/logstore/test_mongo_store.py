@@ -27,7 +27,8 @@ def test_it_has_its_indexes_after_the_first_pass_of_the_shipper(
         assert set(store._mongo.collection("logs").index_information()) == {
             "_id_", "request_id_1__id_1", "rare_action_1__id_1", "rare_level_1__id_1",
             "user_id_1__id_1", "rare_status_1__id_1", "source_1_seq_1",
-            "exception_fingerprint_1__id_1_user_id_1", "keep_1__id_1",
+            "exception_fingerprint_1__id_1_user_id_1", "keep_1__id_1", "failed_1__id_1",
+            "parent_request_id_1__id_1",
         }  # fmt: skip
 
 

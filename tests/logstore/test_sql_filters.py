@@ -21,14 +21,17 @@ from tests.logstore.stores import open_engine
         (LogQuery(fingerprint="f"), "ix_logs_exception_fingerprint_id"),
         (LogQuery(status_min=403, status_max=403), "ix_logs_status_id"),
         (LogQuery(status_min=429, status_max=429, user_id="7"), "ix_logs_status_id"),
+        (LogQuery(status_min=500, status_max=599), "ix_logs_failed_id"),
+        (LogQuery(equal=(("parent_request_id", "r"),)), "ix_logs_parent_request_id_id"),
     ],
 )
 def test_what_is_rare_is_found_through_its_index(
     tmp_path_factory: pytest.TempPathFactory, query: LogQuery, index: str
 ) -> None:
     engine: Engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('db') / 'logs.db'}")
-    assert scanned(query) == []
-    statement = select(Log.id).where(*indexed(query)).order_by(Log.id.desc()).limit(50)
+    statement = (
+        select(Log.id).where(*indexed(query), *scanned(query)).order_by(Log.id.desc()).limit(50)
+    )
     compiled = statement.compile(engine, compile_kwargs={"literal_binds": True})
     with engine.connect() as connection:
         plan = [row[3] for row in connection.execute(text(f"EXPLAIN QUERY PLAN {compiled}"))]

@@ -1,3 +1,4 @@
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -112,6 +113,20 @@ def test_a_statement_that_fails_is_timed_once(app_context: Flask) -> None:
     assert counted() - before == 1
     told = [one["statement"] for one in log_lines(app_context, "slow_query")]
     assert told.count("SELECT * FROM nowhere") == 1
+
+
+def test_a_result_that_cannot_be_set_up_does_not_count_a_statement_twice(
+    app_context: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_context: Any) -> None:
+        raise sqlite3.OperationalError
+
+    before = counted()
+    context = db.engine.dialect.execution_ctx_cls
+    monkeypatch.setattr(context, "_setup_result_proxy", refuse)
+    with pytest.raises(OperationalError):
+        db.session.execute(text("SELECT 1"))
+    assert counted() - before == 1
 
 
 def test_rows_that_cannot_be_fetched_do_not_count_a_statement_twice(app_context: Flask) -> None:

@@ -83,7 +83,7 @@ def test_terms_become_a_query(text: str, wanted: LogQuery) -> None:
         ("item:1 target:user", "target:user", "item:1 already asks", "item:1"),
         ("a OR b", "OR", "All terms must fit", 'a "OR" b'),
         ("a\0b", "a\0b", "cannot be printed", None),
-        ("x" * 201, "x" * 201, "200 characters", None),
+        ("x" * 301, "x" * 301, "300 characters", None),
     ],
 )
 def test_what_cannot_be_read_is_marked_and_explained_and_nothing_is_asked(

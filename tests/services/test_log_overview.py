@@ -52,6 +52,7 @@ def test_a_window_shows_each_figure_now_its_course_and_since_when_it_is_too_much
     now = {name: one.value for name, one in found.items()}
     assert now["request_rate"] == pytest.approx(1 / 5.5)
     assert now["response_time"] == pytest.approx(4000, rel=0.05)
+    assert found["response_time"].also["p50"] == pytest.approx(4000, rel=0.05)
     assert now["query_time"] == pytest.approx(5, rel=0.05)
     assert now["error_rate"] == 100
     # Of samples the newest of what is alive, and to the digit.

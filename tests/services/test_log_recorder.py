@@ -74,7 +74,7 @@ def test_the_rate_is_that_of_the_files_since_the_first_line_that_can_be_read(
     assert bytes_a_day(tmp_path, NOW - DAY / 2) is None
 
 
-def test_a_disk_is_full_when_what_it_lost_in_a_week_a_day_or_an_hour_goes_on(
+def test_a_disk_is_full_when_it_goes_on_filling_up_as_since_a_week_ago(
     app_context: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log_dir = Path(app_context.config["LOG_DIR"])
@@ -83,12 +83,17 @@ def test_a_disk_is_full_when_what_it_lost_in_a_week_a_day_or_an_hour_goes_on(
     assert days_until_full(log_dir, NOW, None) is None
     # No sample yet: what the log alone would take.
     assert days_until_full(log_dir, NOW, 10.0) == 30
-    put(
-        store, sampled(DAY - timedelta(minutes=9), details={"disk_free": {"logs": 0.4}}), source=own
-    )
-    put(store, sampled(7 * DAY, details={"disk_free": {"logs": 0.9}}), source="another")
+    for number, (ago, source, share) in enumerate((
+        (timedelta(minutes=5), own, 0.9),
+        (6 * DAY, "another", 0.9),
+        (8 * DAY, own, 0.9),
+    )):  # fmt: skip
+        told = sampled(ago, details={"disk_free": {"logs": share}})
+        put(store, told, source=source, segment=str(number))
+    assert days_until_full(log_dir, NOW, 10.0) == 30
+    put(store, sampled(DAY, details={"disk_free": {"logs": 0.4}}), source=own, segment="4")
     assert days_until_full(log_dir, NOW, 10.0) == pytest.approx(3)
-    put(store, sampled(7 * DAY, details={"disk_free": {"logs": 0.2}}), source=own, segment="b")
+    put(store, sampled(6 * DAY, details={"disk_free": {"logs": 0.2}}), source=own, segment="5")
     assert days_until_full(log_dir, NOW, 10.0) is None
 
 

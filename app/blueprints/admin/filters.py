@@ -14,6 +14,7 @@ RANGES = {
     "1h": ("Last hour", timedelta(hours=1)),
     "6h": ("Last 6 hours", timedelta(hours=6)),
     "24h": ("Last 24 hours", timedelta(days=1)),
+    "yesterday": ("Yesterday", timedelta(days=1)),
     "7d": ("Last 7 days", timedelta(days=7)),
     "30d": ("Last 30 days", timedelta(days=30)),
 }
@@ -114,7 +115,7 @@ def _read(times: Mapping[str, str], now: datetime) -> tuple[dict[str, datetime],
     errors: dict[str, str] = {}
     for name, value in times.items():
         if name == "range" and value in RANGES:
-            wanted["since"] = now - RANGES[value][1]
+            wanted = _stretch(value, now)
         elif name == "range":
             errors[name] = f"Choose one of {', '.join(RANGES)}."
         elif (moment := _instant(value)) is None:
@@ -124,6 +125,14 @@ def _read(times: Mapping[str, str], now: datetime) -> tuple[dict[str, datetime],
     if "since" in wanted and "until" in wanted and wanted["since"] >= wanted["until"]:
         errors["to"] = "This end is not after its start."
     return wanted, errors
+
+
+def _stretch(name: str, now: datetime) -> dict[str, datetime]:
+    """Return the ends of a named time; all but the day before today go on."""
+    if name != "yesterday":
+        return {"since": now - RANGES[name][1]}
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return {"since": today - RANGES[name][1], "until": today}
 
 
 def _instant(value: str) -> datetime | None:

@@ -30,7 +30,9 @@ def logs() -> ResponseReturnValue:
     if filters.errors:
         return log_page(filters), 400
     page = log_service.search(filters.query, before=filters.before, limit=PAGE_SIZE)
-    viewed("logs", filters=filters.audit())
+    if page.records or not filters.before:
+        # A search that goes on and finds nothing shows nobody anything.
+        viewed("logs", filters=filters.audit())
     known = log_facets.counted(filters.query) if log_facets.is_counted(filters.query) else None
     return log_page(filters, page=page, **beside(filters, known))
 
@@ -43,12 +45,7 @@ def log_figures() -> ResponseReturnValue:
         abort(400)
     viewed("figures", filters=filters.audit())
     found = log_facets.looked_at(filters.query)
-    return render_template(
-        "admin/log_figures.html",
-        filters=filters,
-        charted=not log_facets.is_counted(filters.query),
-        **beside(filters, found),
-    )
+    return render_template("admin/log_figures.html", filters=filters, **beside(filters, found))
 
 
 @bp.get("/logs/terms")

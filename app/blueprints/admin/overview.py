@@ -13,14 +13,13 @@ from app.models.types import utc_now
 from app.services import log_overview
 from app.services.log_overview import Figure, Window
 
-DEFAULT = "24h"
 _WORDS = {
     "1h": "hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days",
 }  # fmt: skip
 # Title, what the number is of, and the search for the records behind it.
 _TITLES = {
     "request_rate": ("Requests", "in the last 5 minutes", "action:request"),
-    "response_time": ("Response time", "95 of 100 requests were faster",
+    "response_time": ("Response time", "95 of 100 were faster",
                       "action:request duration:>{over}"),
     "error_rate": ("Error rate", "of requests failed", "status:5xx"),
     "query_time": ("Query time", "in the database, 95 of 100 requests", "action:slow_query"),
@@ -40,6 +39,7 @@ class Tile:
     figure: Figure
     title: str
     note: str
+    also: list[tuple[str, str]]
     number: str
     unit: str
     limit: str
@@ -52,8 +52,8 @@ class Tile:
 @bp.get("/")
 def index() -> ResponseReturnValue:
     """Show how the application is and was in a window of time."""
-    asked = request.args.get("window", DEFAULT)
-    window = log_overview.WINDOWS.get(asked, log_overview.WINDOWS[DEFAULT])
+    asked = request.args.get("window", log_overview.DEFAULT)
+    window = log_overview.WINDOWS.get(asked, log_overview.WINDOWS[log_overview.DEFAULT])
     now = utc_now()
     found = log_overview.overview(window.name, now)
     viewed("overview", window=window.name)
@@ -65,6 +65,7 @@ def index() -> ResponseReturnValue:
         tiles=sorted(tiles, key=lambda one: not one.figure.over),
         windows=_WORDS,
         log=log_link,
+        beyond=beyond,
     )
 
 
@@ -72,6 +73,11 @@ def log_link(query: str, window: str, **values: Any) -> str:
     """Return the address of the log page with a search; a value with spaces is quoted."""
     quoted = {name: _quoted(str(value)) for name, value in values.items()}
     return url_for("admin.logs", q=query.format(**quoted), range=window)
+
+
+def beyond(milliseconds: float | None) -> int:
+    """Return from where to search for what took so long: it is known within 5 % only."""
+    return int(0.95 * (milliseconds or 0))
 
 
 def _quoted(value: str) -> str:
@@ -85,16 +91,16 @@ def tile(figure: Figure, window: Window) -> Tile:
     number, unit = amount(figure.value, figure.unit)
     values = [value for _, value in figure.points]
     limit = "" if figure.limit is None else " ".join(amount(figure.limit, figure.unit)).strip()
-    over = int(figure.value or 0) if figure.unit == "ms" else 0
     return Tile(
         figure=figure,
         title=title,
         note=note,
+        also=[(name, " ".join(amount(value, figure.unit))) for name, value in figure.also.items()],
         number=number,
         unit=unit,
         limit=limit,
         said=in_words(figure, window, limit),
-        href=log_link(query, window.name, over=over),
+        href=log_link(query, window.name, over=beyond(figure.value)),
         chart=sparkline(values, figure.limit),
     )
 

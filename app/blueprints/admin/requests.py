@@ -32,6 +32,11 @@ def request_story(request_id: str) -> ResponseReturnValue:
     story = tell(records)
     earlier, later = log_service.neighbours(story.requests[0]) if story.requests else (None, None)
     page = render_template(
-        "admin/request.html", request_id=request_id, story=story, earlier=earlier, later=later
+        "admin/request.html",
+        request_id=request_id,
+        story=story,
+        earlier=earlier,
+        later=later,
+        caused=log_service.caused_by(request_id),
     )
     return page, 200 if records else 404

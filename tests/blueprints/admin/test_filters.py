@@ -22,6 +22,10 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
         ({"q": "level:error disk"}, {"levels": ("ERROR",), "texts": ("disk",)}),
         ({"range": "15m"}, {"since": NOW - timedelta(minutes=15)}),
         ({"range": "30d", "q": "user:7"}, {"since": NOW - timedelta(days=30), "user_id": "7"}),
+        (
+            {"range": "yesterday"},
+            {"since": NOON - timedelta(hours=36), "until": NOON - timedelta(hours=12)},
+        ),
         ({"from": "2026-11-23T12:00"}, {"since": NOON}),
         ({"from": "2026-11-23T13:00+01:00", "range": "custom"}, {"since": NOON}),
         ({"to": "2026-11-23T12:00:00Z"}, {"until": NOON}),

@@ -30,6 +30,8 @@ def test_what_is_over_its_threshold_stands_first_and_is_said_in_words(
     assert tiles[0].one("h2").text == "Error rate"
     assert tiles[0].one("p", class_="figure-value").text == "25 %"
     assert "Over threshold" in tiles[0].one("p", class_="figure-state").text
+    assert tiles[2].one("h2").text == "Response time"
+    assert "p50 19.1 ms, p99" in tiles[2].one("p", class_="figure-note").text
     assert "OK" in tiles[2].one("p", class_="figure-state").text
     chart = tiles[0].one("svg", class_="spark")
     assert chart["role"] == "img"
@@ -52,10 +54,10 @@ def test_each_thing_that_stands_out_leads_to_where_it_happened(
 ) -> None:
     stored = put(
         app,
-        *failed_request("r-1"),
+        *failed_request("r-1", route="/demo/<error>"),
         made(action="slow_query", statement=f"SELECT {SCRIPT}", duration_ms=1500.0,
              request_id="r-2"),
-        *requests(1, request_id="r-3", details={"n_plus_one": [
+        made(action="request", request_id="r-3", details={"n_plus_one": [
             {"statement": "SELECT users", "line": "app/x.py:9", "count": 12}]}),
     )  # fmt: skip
     found = page(as_admin, "/admin?window=1h")
@@ -66,8 +68,14 @@ def test_each_thing_that_stands_out_leads_to_where_it_happened(
     )  # fmt: skip
     assert error in links
     with app.test_request_context():
-        assert log_link("user:ann@example.com", "1h") in links
-        assert log_link("action:request route:/a duration:>19", "1h") in links
+        assert log_link("user:7", "1h") in links
+    # Whatever the search language becomes, it understands them all.
+    searches = {one for one in links if one.startswith("/admin/logs?")}
+    assert len(searches) == 7 + 2
+    slow = next(one for one in searches if "route:" in one)
+    assert page(as_admin, slow).every("td", class_="cell-what")
+    for link in searches:
+        assert as_admin.get(link).status_code == 200, link
     assert SCRIPT in found.text
 
 
@@ -117,11 +125,11 @@ def test_a_number_is_said_as_a_person_would(
 def test_a_chart_is_told_in_words() -> None:
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
     points = [(noon + timedelta(hours=n), value) for n, value in enumerate([1.0, None, 3.0])]
-    figure = Figure("error_rate", "percent", 3.0, 1, True, False, None, points)
+    figure = Figure("error_rate", "percent", 3.0, 1, True, False, None, {}, points)
     assert in_words(figure, WINDOWS["24h"], "1 %") == (
         "In the last 24 hours from 1 % to 3 %, the most at 23 Nov 14:00 UTC. Threshold 1 %."
     )
-    nothing = Figure("error_rate", "percent", None, 1, False, False, None, [(noon, None)])
+    nothing = Figure("error_rate", "percent", None, 1, False, False, None, {}, [(noon, None)])
     assert in_words(nothing, WINDOWS["1h"], "1 %") == "Nothing known in the last hour."
 
 

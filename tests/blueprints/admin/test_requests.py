@@ -70,3 +70,11 @@ def test_a_request_leads_to_the_same_user_s_requests_before_and_after(
     assert [link["href"] for link in links] == ["/admin/requests/r-1", "/admin/requests/r-4"]
     put(app, made("nobody's", request_id="r-5", action="request"))
     assert not page(as_admin, "/admin/requests/r-5").every("nav", class_="neighbours")
+
+
+def test_a_request_shows_the_jobs_that_it_caused(app: Flask, as_admin: FlaskClient) -> None:
+    put(app, *failed_request("r-1"))
+    put(app, made("done later", request_id="job-1", parent_request_id="r-1"), made("another's"))
+    caused = page(as_admin, "/admin/requests/r-1").one("section", **{"aria-labelledby": "caused"})
+    assert "done later" in caused.text
+    assert [link["href"] for link in caused.every("a", class_="id")] == ["/admin/requests/job-1"]
