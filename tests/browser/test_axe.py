@@ -32,6 +32,10 @@ def objections(page: Page, address: str) -> list[str]:
     """Return what axe finds on a page, as it looks in each theme and width."""
     page.goto(address)
     expect(page.get_by_text("Counting …")).to_have_count(0)
+    return objections_as_it_is(page)
+
+
+def objections_as_it_is(page: Page) -> list[str]:
     page.evaluate(AXE)
     found = []
     for width in WIDTHS:
@@ -39,7 +43,7 @@ def objections(page: Page, address: str) -> list[str]:
         for scheme, rules in (("light", EVERY_RULE), ("dark", IN_THE_DARK)):
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             expect(page.locator("html")).to_have_attribute("data-bs-theme", scheme)
-            found += [f"{address} {width} {scheme} {one}" for one in page.evaluate(RUN, rules)]
+            found += [f"{page.url} {width} {scheme} {one}" for one in page.evaluate(RUN, rules)]
     return found
 
 
@@ -64,5 +68,11 @@ def test_pages_for_members(browser: Browser, site: Server, session_state: Any) -
     failed = next(one for one in site.records("error") if one["request_id"] == request_id)
     error = f"/admin/errors/{failed['exception']['fingerprint']}"
     found = [*MEMBERS, item, f"{item}/edit", story, f"/admin/logs/{failed['id']}", error]
+    found.append(f"/admin/logs/{failed['id']}/context")
     assert [one for address in found for one in objections(page, address)] == []
+    page.goto(f"/admin/logs?q=action:error+request:{request_id}")
+    page.locator(".headline").first.click()
+    expect(page.locator(".row-open .fields").first).to_be_visible()
+    page.keyboard.press("?")
+    assert objections_as_it_is(page) == []
     tab.close()
