@@ -14,7 +14,7 @@ from bench import corpus, live
 from bench.stores import Store, all_stores
 from bench.table import Row, compared
 
-BATCH = 1_000  # Rows of one transaction, for both.
+BATCH = 2_000  # Rows of one transaction, for both.
 
 
 def run(*, quick: bool) -> list[Row]:

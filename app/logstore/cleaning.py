@@ -40,7 +40,10 @@ def _is_flat(value: Any) -> bool:
     """Tell whether a value is a mapping of a few plain texts, as most are."""
     if type(value) is not dict or len(value) > _FEW:
         return False
-    return all(is_plain(item, _MAX_TEXT) and is_plain(key, _MAX_KEY) for key, item in value.items())
+    for key, item in value.items():  # noqa: SIM110 - all() takes half as long again
+        if not (is_plain(item, _MAX_TEXT) and is_plain(key, _MAX_KEY)):
+            return False
+    return True
 
 
 def describe(value: Any) -> str:

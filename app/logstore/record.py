@@ -67,9 +67,11 @@ _MACHINERY = frozenset({
 _WARNINGS = frozenset({"WARNING", "ERROR", "CRITICAL"})
 KEEPS = ("debug", "info", "error", "operation")
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-# As to_timestamp() spells it, in which our own lines come.
+# As to_timestamp() spells it, in which our own lines come; the last days of a month are looked at
+# more closely.
 _TIMESTAMP = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3])(?::[0-9]{2}){2}\.[0-9]{6}Z"
+    r"(?:19[7-9]|[2-8][0-9]{2})[0-9]-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+    r"T(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}\.[0-9]{6}Z"
 )
 # Years that every database and every time zone can show; other clocks are not believed.
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -253,18 +255,19 @@ def _stamp(record: dict[str, Any], raw: Mapping[str, Any], details: dict[str, An
     """Give the record its time and id."""
     record_id = valid_id(raw.get("id"))
     given = raw.get("timestamp")
+    if record_id and type(given) is str and _TIMESTAMP.fullmatch(given):
+        record["id"], record["timestamp"] = record_id, given
+        return
     moment = parse_moment(given)
     if moment is None:
         _put(details, "timestamp", given)
-        given = None
         moment = time_of(record_id) if record_id else EPOCH
     if record_id is None:
         _put(details, "id", raw.get("id"))
         content = json.dumps(record, sort_keys=True, default=describe)
         record_id = derived_id(moment, content.encode("utf-8", "replace"))
     record["id"] = record_id
-    as_it_is = type(given) is str and _TIMESTAMP.fullmatch(given)
-    record["timestamp"] = given if as_it_is else to_timestamp(moment)
+    record["timestamp"] = to_timestamp(moment)
 
 
 def parse_moment(value: Any) -> datetime | None:

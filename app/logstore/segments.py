@@ -25,7 +25,8 @@ from app.observability import log_spool
 CHUNK = 1_048_576
 _FIRST_LOOK = 65_536
 _TAIL = 1_024
-_MAX_LINES = 1_000
+# The more, the fewer counts are written for each.
+_MAX_LINES = 2_000
 # A "line" longer than any writer's limit is no line; its pieces are kept as fragments.
 LONGEST_LINE = 4 * CHUNK
 _START = b'{"id":'
@@ -111,7 +112,7 @@ class Segment:
         if whole and not end:
             end = len(data)
         chunk = Chunk(end=offset)
-        for line in _lines(data[:end]):
+        for line in _lines(data, end):
             records, torn = records_of(line, identity, chunk.end)
             chunk.records += records
             chunk.torn += torn
@@ -220,12 +221,15 @@ def _whole_then_fragment(part: bytes, base: int) -> list[Whole | Fragment]:
     return [Fragment(base, part)]
 
 
-def _lines(data: bytes) -> list[bytes]:
-    """Return the first lines with their line feeds; the last may lack one."""
-    lines = data.split(b"\n", _MAX_LINES)
-    rest = lines.pop()
-    lines = [line + b"\n" for line in lines]
-    return [*lines, rest] if rest and len(lines) < _MAX_LINES else lines
+def _lines(data: bytes, end: int) -> Iterator[bytes]:
+    """Yield the first lines before `end` with their line feeds; the last may lack one."""
+    start = 0
+    for _ in range(_MAX_LINES):
+        if start >= end:
+            return
+        stop = data.find(b"\n", start, end) + 1 or end
+        yield data[start:stop]
+        start = stop
 
 
 def _starts(line: bytes) -> Iterator[int]:
