@@ -70,7 +70,8 @@ class LogFilesHandler(logging.Handler):
 
     def createLock(self) -> None:  # noqa: N802 - logging's name
         """Need no lock: the files are safe with many threads."""
-        self.lock = None
+        # None would do until Python 3.13, which takes it without asking whether it is there.
+        self.lock = _NoLock()  # type: ignore[assignment]
 
     def close(self) -> None:
         self.everything.close()
@@ -101,6 +102,16 @@ class LogFilesHandler(logging.Handler):
         if reason != self._trouble:
             self._trouble = reason
             _say(f"the log files cannot be rotated and go on growing: {reason}\n")
+
+
+class _NoLock(contextlib.nullcontext[None]):
+    """Stand where logging wants a lock."""
+
+    def acquire(self) -> None:
+        return
+
+    def release(self) -> None:
+        return
 
 
 def _report_loss(record: logging.LogRecord, line: bytes, error: Exception) -> None:

@@ -64,7 +64,7 @@ _RULES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
 # Each text that a pattern matches has one of them.
 _MARKS = (
     "=", ":", "%3d", "',", '",', "--", "</", "bearer", "basic",
-    "akia", "ghp_", "gho_", "ghs_", "github_pat_", "xox", "eyj",
+    "akia", "gh_", "ghp_", "gho_", "ghs_", "github_pat_", "xox", "eyj",
 )  # fmt: skip
 
 

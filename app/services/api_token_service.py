@@ -1,12 +1,13 @@
 """API tokens: make them, know whose one is, end them."""
 
+import contextlib
 import hashlib
 import logging
 import secrets
 from datetime import timedelta
 
 from sqlalchemy import delete, func, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from app.extensions import db
 from app.models.api_token import ApiToken
@@ -116,6 +117,8 @@ def use_token(plain: str, address: str | None) -> ApiToken:
 
 
 def _refused(token: ApiToken | None, reason: str, address: str | None) -> BadToken:
+    # First: a flood is told by its requests' 429, not by a record for each that stays a year.
+    throttle.take((throttle.TOKEN_PER_ADDRESS, throttle.network(address)))
     record_event(
         "token_refused",
         "token refused",
@@ -126,7 +129,6 @@ def _refused(token: ApiToken | None, reason: str, address: str | None) -> BadTok
         outcome="refused",
         reason=reason,
     )
-    throttle.take((throttle.TOKEN_PER_ADDRESS, throttle.network(address)))
     return BadToken()
 
 
@@ -139,7 +141,8 @@ def _note_use(token: ApiToken) -> None:
     unused = or_(ApiToken.last_used_at.is_(None), ApiToken.last_used_at <= stale)
     # On a connection of its own: it stays written whatever becomes of the request, and what the
     # session has read stays read.
-    with db.engine.begin() as connection:
+    # And a database that takes no write just now stops nobody who reads.
+    with contextlib.suppress(SQLAlchemyError), db.engine.begin() as connection:
         connection.execute(
             update(ApiToken).where(ApiToken.id == token.id, unused).values(last_used_at=now)
         )

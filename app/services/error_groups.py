@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from app.extensions import db
 from app.logstore import current_store
@@ -17,7 +18,7 @@ from app.models.types import utc_now
 from app.models.user import User
 from app.observability.ids import id_time
 from app.observability.operations import operation
-from app.services.errors import BadRequest, NotFound
+from app.services.errors import BadRequest, Conflict, NotFound
 
 Record = Mapping[str, Any]
 OPEN, RESOLVED, REOPENED = "open", "resolved", "reopened"
@@ -31,6 +32,7 @@ WINDOWS = {
     "30d": (timedelta(days=30), 86_400),
 }
 LISTED = 50
+_MOST_LOOKED_AT = 800
 OCCURRENCES = 20
 # How many of the newest occurrences are looked at to tell whom and where it hits.
 SAMPLE = 100
@@ -108,9 +110,16 @@ def list_errors(window: str = "24h", shown: str = "open") -> ErrorList:
     if shown not in SHOWN:
         raise BadRequest(f"Choose one of {', '.join(SHOWN)}.")
     query, step = _asked(window)
-    found = current_store().error_groups(query, step, LISTED)
-    kinds = [kind for kind in _kinds(found.groups) if kind.state in SHOWN[shown]]
-    return ErrorList(kinds, found.starts, found.left_out)
+    limit = LISTED
+    while True:
+        found = current_store().error_groups(query, step, limit)
+        kinds = [kind for kind in _kinds(found.groups) if kind.state in SHOWN[shown]]
+        # Behind many that are of another state there may be more of this one.
+        if len(kinds) >= LISTED or not found.left_out or limit >= _MOST_LOOKED_AT:
+            break
+        limit *= 4
+    left_out = found.left_out + max(len(kinds) - LISTED, 0)
+    return ErrorList(kinds[:LISTED], found.starts, left_out)
 
 
 def get_error(fingerprint: str, window: str = "24h", before: str | None = None) -> ErrorStory:
@@ -149,6 +158,10 @@ def resolve(fingerprint: str, user: User, release: str | None) -> None:
             fingerprint=fingerprint, resolved_at=utc_now(), resolved_by=user.email, release=release
         )
         db.session.merge(state)
+        try:
+            db.session.flush()
+        except IntegrityError:
+            raise Conflict("Somebody else has just resolved it.") from None
 
 
 def _asked(window: str, fingerprint: str | None = None) -> tuple[LogQuery, int]:

@@ -77,8 +77,9 @@ def _encoded(lines: Iterable[str]) -> bytes:
 
 def _csv_line(record: Record) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(map(_cell, _values(record)))
-    return line.getvalue()
+    # With its line end, or it would not see that one within a value needs quotation marks.
+    csv.writer(line, lineterminator="\r\n").writerow(map(_cell, _values(record)))
+    return line.getvalue().removesuffix("\r\n")
 
 
 def _values(record: Mapping[str, Any]) -> list[Any]:

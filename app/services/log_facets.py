@@ -5,6 +5,7 @@ they cannot tell is counted by looking at records, newest first, for a moment: t
 it came.
 """
 
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -102,7 +103,7 @@ def _whole_steps(query: LogQuery) -> tuple[LogQuery, int]:
     fitting = (one for one in _STEPS if seconds <= one * _MOST_POINTS)
     step = next(fitting, _DAY * -(-int(seconds) // (_DAY * _MOST_POINTS)))
     low = int(since.timestamp()) // step * step
-    high = -(-int(until.timestamp() + 1) // step) * step
+    high = math.ceil(until.timestamp() / step) * step
     return replace(query, since=moment_of(low), until=moment_of(max(high, low + step))), step
 
 

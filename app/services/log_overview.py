@@ -133,7 +133,8 @@ def _steps(window: Window, now: datetime) -> tuple[dict[int, Stretch], dict[int,
     found = _counted(LogQuery(actions=_ACTIONS, since=since, until=until), step)
 
     def until_now(start: int, end: int) -> float:
-        return (min(end, now.timestamp()) - start) / 60
+        # At least a second: a step that begins now has no length yet.
+        return max(min(end, now.timestamp()) - start, 1) / 60
 
     steps = {
         start: Stretch(until_now(start, start + step), found.get(start, {})) for start in starts

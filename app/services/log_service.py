@@ -137,7 +137,8 @@ def neighbours(request: Mapping[str, Any]) -> tuple[Record | None, Record | None
     query = LogQuery(user_id=request["user_id"], actions=("request",))
     before = current_store().page(query, request["id"], 1).records
     after = current_store().newer(query, request["id"], 1)
-    return next(iter(before), None), next(iter(after), None)
+    found = (next((one for one in some if one["request_id"]), None) for some in (before, after))
+    return next(found), next(found)
 
 
 def caused_by(request_id: str, limit: int = 200) -> list[Record]:

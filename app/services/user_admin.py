@@ -14,6 +14,7 @@ from app.services.texts import is_plain
 PAGE_SIZE = 50
 ROLES = (USER, ADMIN)
 _SEARCH_MAX = 200
+_ID_MAX = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def list_users(search: str = "", before: str | int | None = None) -> UserPage:
 
 def get_user(user_id: int) -> User:
     """Return an account; raise NotFound."""
-    user = db.session.get(User, user_id)
+    user = db.session.get(User, user_id) if user_id <= _ID_MAX else None
     if user is None:
         raise NotFound("There is no such account.")
     return user
@@ -87,6 +88,7 @@ def end_sessions(user_id: int) -> None:
 
 def _other(admin: User, user_id: int) -> User:
     # Both who demote each other at once write here first: one waits, and then sees what happened.
+    get_user(user_id)
     first = User.id == min(admin.id, user_id)
     db.session.execute(update(User).where(first).values(role=User.role))
     both = select(User).where(User.id.in_({admin.id, user_id}))

@@ -48,6 +48,16 @@ def record(message: str = "hello", level: int = logging.INFO) -> logging.LogReco
     return logging.getLogger("shop").makeRecord("shop", level, "", 0, message, (), None)
 
 
+def test_a_handler_has_a_lock_to_take_as_logging_does_from_python_3_13_on(
+    make_handler: MakeHandler,
+) -> None:
+    handler = make_handler()
+    with handler.lock:  # type: ignore[union-attr]
+        handler.acquire()
+        handler.handle(record())
+        handler.release()
+
+
 def test_everything_is_in_app_log_and_errors_in_error_log_too(
     make_handler: MakeHandler, tmp_path: Path
 ) -> None:

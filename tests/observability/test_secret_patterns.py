@@ -139,6 +139,7 @@ words = st.sampled_from(
     ["password", "passPhrase", "API_KEY", "privatekey", "authToken", "csrf", "x-secret", "Cookie",
      "sessId", "session", "jwt", "otp", "cvv", "dsn", "creds", "auth", "pin", "sid", "signature",
      "passİon", "basİc", "bearer", "://", ":", "@", "=", "-----BEGIN PRIVATE KEY-----", "ghp_",
+     "gh_" + "a1" * 20,
      "xoxb-", "AKIA", "eyJ", "DETAIL:", "--", "</", ">", " ", "\n", "'", '"', "A1b2C3d4E5f6G7h8I9"]
 )  # fmt: skip
 

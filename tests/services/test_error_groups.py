@@ -6,7 +6,7 @@ from flask import Flask
 
 from app.extensions import db
 from app.models.user import User
-from app.services.error_groups import SAMPLE, WINDOWS, get_error, list_errors, resolve
+from app.services.error_groups import LISTED, SAMPLE, WINDOWS, get_error, list_errors, resolve
 from app.services.errors import BadRequest, NotFound
 from tests.helpers import Account, log_lines
 from tests.log_records import made, put
@@ -42,6 +42,17 @@ def test_an_error_is_open_until_resolved_and_again_when_it_returns(
     assert (event["target_type"], event["target_id"], event["outcome"]) == (
         "error", "f1", "success",
     )  # fmt: skip
+
+
+def test_an_open_error_behind_many_resolved_ones_is_listed(
+    app_context: Flask, admin: Account
+) -> None:
+    put(app_context, failed("open", ago=timedelta(minutes=30)))
+    put(app_context, *(failed(f"f{number}") for number in range(LISTED + 1)))
+    user = db.session.get_one(User, admin.id)
+    for number in range(LISTED + 1):
+        resolve(f"f{number}", user, None)
+    assert states("open") == {"open": "open"}
 
 
 def test_a_window_has_what_happened_in_it(app_context: Flask) -> None:

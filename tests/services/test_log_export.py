@@ -61,5 +61,12 @@ def test_a_table_has_all_columns_and_no_formula(app: Flask) -> None:
     assert (row["path"], row["exception_type"]) == ("'=1+1", "KeyError")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_a_line_end_in_a_field_makes_no_row_of_its_own(app: Flask, end: str) -> None:
+    put(app, made(f"first{end}=HYPERLINK(1){end}last"))
+    (row,) = csv.DictReader(io.StringIO(taken(app, "csv", LogQuery()), newline=""))
+    assert row["message"] == f"first{end}=HYPERLINK(1){end}last"
+
+
 def test_what_a_record_has_not_is_not_in_its_line() -> None:
     assert json.loads(json_line({"a": None, "b": "x\u2028"})) == {"b": "x\u2028"}

@@ -2,13 +2,14 @@
 
 from flask import render_template
 
-from app.blueprints.admin.blueprint import bp
+from app.blueprints.admin.blueprint import bp, viewed
 from app.services import alert_service
 
 
 @bp.get("/alerts")
 def alerts() -> str:
     """Show what is watched, what fires, and who is told."""
+    viewed("alerts")
     return render_template(
         "admin/alerts.html",
         alerts=alert_service.list_alerts(),

@@ -1,5 +1,6 @@
 """The log for programs: JSON by an administrator's API token or session."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,7 +64,7 @@ def index() -> Response:
     search came in its time, and `next` goes on from there.
     """
     limit = request.args.get("limit", str(PAGE_SIZE))
-    fits = limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= PAGE_SIZE_MAX
+    fits = bool(re.fullmatch("[0-9]{1,3}", limit)) and 1 <= int(limit) <= PAGE_SIZE_MAX
     wrong = {"limit": f"Use a whole number from 1 to {PAGE_SIZE_MAX}."}
     filters = asked({} if fits else wrong)
     page = log_service.search(filters.query, before=filters.before, limit=int(limit))

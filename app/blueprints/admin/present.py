@@ -109,7 +109,9 @@ def n_plus_one(record: Record) -> list[dict[str, Any]]:
 
 def _objects(record: Record, name: str) -> list[dict[str, Any]]:
     found = _details(record).get(name)
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    objects = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    # Another program may write records, too: what is no number counts once.
+    return [one if type(one.get("count")) is int else {**one, "count": 1} for one in objects]
 
 
 def as_curl(record: Record, site: str) -> str:
@@ -118,12 +120,12 @@ def as_curl(record: Record, site: str) -> str:
     What the log does not keep, such as the body, is not in it; what it masked stays masked.
     """
     method, path = str(record.get("method") or "GET"), str(record.get("path") or "/")
-    words = ["curl", "-i"]
+    words = ["curl", "-g", "-i"]
     if method != "GET":
         words += ["-X", shlex.quote(method)]
     if record.get("user_id"):
         words.append('-H "Authorization: Bearer $TOKEN"')
-    return " ".join([*words, shlex.quote(site.rstrip("/") + path)])
+    return " ".join([*words, shlex.quote(f"{site.rstrip('/')}/{path.lstrip('/')}")])
 
 
 def fields(record: Record) -> list[tuple[str, Any]]:

@@ -26,6 +26,7 @@ def security() -> ResponseReturnValue:
         windows=security_report.WINDOWS,
         sample=security_report.SAMPLE,
         ago=ago,
+        changes=" ".join(f"action:{action}" for action in security_report.CHANGES),
         in_log=lambda **terms: _in_log(window, terms),
     )
 

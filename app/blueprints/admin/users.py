@@ -6,7 +6,7 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app.blueprints.admin.blueprint import bp
+from app.blueprints.admin.blueprint import bp, viewed
 from app.services import user_admin
 from app.services.errors import Conflict, Invalid
 
@@ -19,6 +19,7 @@ def users() -> ResponseReturnValue:
         page = user_admin.list_users(search, before or None)
     except Invalid as error:
         return render_template("admin/users.html", search=search, errors=error.errors), 400
+    viewed("users")
     return render_template(
         "admin/users.html", search=search, page=page, beyond_first=bool(before), errors={}
     )
@@ -27,7 +28,9 @@ def users() -> ResponseReturnValue:
 @bp.get("/users/<int:user_id>")
 def user(user_id: int) -> str:
     """Show one account and what can be done with it."""
-    return render_template("admin/user.html", user=user_admin.get_user(user_id))
+    found = user_admin.get_user(user_id)
+    viewed("user", viewed_user_id=user_id)
+    return render_template("admin/user.html", user=found)
 
 
 @bp.post("/users/<int:user_id>/role")

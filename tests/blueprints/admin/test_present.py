@@ -82,7 +82,7 @@ def test_fields_are_those_with_a_value_in_reading_order() -> None:
 
 def test_the_queries_of_a_request_are_shown_apart_from_its_details() -> None:
     record = {"details": {"queries": [{"statement": "SELECT ?"}, "odd"], "agent": {"a": [1]}}}
-    assert queries(record) == [{"statement": "SELECT ?"}]
+    assert queries(record) == [{"statement": "SELECT ?", "count": 1}]
     assert detail_fields(record) == [("agent", as_text({"a": [1]}))]
 
 
@@ -100,13 +100,17 @@ def test_looks_are_chosen_from_a_fixed_list() -> None:
 @pytest.mark.parametrize(
     ("record", "command"),
     [
-        ({"method": "GET", "path": "/items?q=a&b=1"}, "curl -i 'https://x.org/items?q=a&b=1'"),
+        ({"method": "GET", "path": "/items?q=a&b=1"}, "curl -g -i 'https://x.org/items?q=a&b=1'"),
         (
             {"method": "PUT", "path": "/items/1", "user_id": "7"},
-            'curl -i -X PUT -H "Authorization: Bearer $TOKEN" https://x.org/items/1',
+            'curl -g -i -X PUT -H "Authorization: Bearer $TOKEN" https://x.org/items/1',
         ),
-        ({"path": "/a'; rm -rf $HOME;'"}, """curl -i 'https://x.org/a'"'"'; rm -rf $HOME;'"'"''"""),
-        ({}, "curl -i https://x.org/"),
+        (
+            {"path": "/a'; rm -rf $HOME;'"},
+            """curl -g -i 'https://x.org/a'"'"'; rm -rf $HOME;'"'"''""",
+        ),
+        ({"path": "@evil.example/"}, "curl -g -i https://x.org/@evil.example/"),
+        ({}, "curl -g -i https://x.org/"),
     ],
 )
 def test_a_request_can_be_sent_again_from_a_shell(record: dict[str, str], command: str) -> None:

@@ -78,3 +78,15 @@ def test_a_request_shows_the_jobs_that_it_caused(app: Flask, as_admin: FlaskClie
     caused = page(as_admin, "/admin/requests/r-1").one("section", **{"aria-labelledby": "caused"})
     assert "done later" in caused.text
     assert [link["href"] for link in caused.every("a", class_="id")] == ["/admin/requests/job-1"]
+
+
+def test_two_requests_under_one_id_each_name_their_own_user(
+    app: Flask, as_admin: FlaskClient
+) -> None:
+    for user, account in (("7", "ann@example.com"), ("8", "eve@example.com")):
+        put(app, made("request", request_id="r-1", action="request", method="GET", path="/",
+                      status=200, user_id=user, account=account))  # fmt: skip
+    summaries = page(as_admin, "/admin/requests/r-1").every("section", class_="summary")
+    assert [facts(one, "facts-list")["User"] for one in summaries] == [
+        "ann@example.com", "eve@example.com",
+    ]  # fmt: skip

@@ -78,4 +78,7 @@ def test_a_damaged_address_is_a_400_that_says_so(as_admin: FlaskClient, query: s
 
 def test_nobody_found_is_explained(as_admin: FlaskClient) -> None:
     assert page(as_admin, "/admin/users?q=zebra").one("div", class_="empty").one("h2").text
-    assert as_admin.get("/admin/users/999").status_code == 404
+    for number in ("999", "9" * 20):
+        assert as_admin.get(f"/admin/users/{number}").status_code == 404
+        assert as_admin.post(f"/admin/users/{number}/end-sessions").status_code == 404
+        assert as_admin.post(f"/admin/users/{number}/switch-off").status_code == 404
