@@ -7,14 +7,20 @@ import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import settings
 from sqlalchemy import make_url
 
 from app import create_app, db
 from app.models.user import ADMIN
 from app.observability import log_context
+from app.services import passwords
 from tests.helpers import PASSWORD, SECRET_KEY, Account, Server, free_port, serving
 from tests.mongo_server import MongoServer, close_clients
 from tests.postgres_server import PostgresServer
+
+# Half of the default: together the properties take minutes of the suite.
+settings.register_profile("suite", max_examples=50)
+settings.load_profile("suite")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,6 +43,14 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("APP_ENV", "testing")
     for name in ("DATABASE_URL", "LOG_STORE_URL", "LOG_DIR", "LOG_LEVEL", "SENTRY_DSN"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash in a moment what should take a tenth of a second; test_passwords.py takes its time."""
+    method = "scrypt:1024:8:1"
+    monkeypatch.setattr(passwords, "_METHOD", method)
+    monkeypatch.setattr(passwords, "_NOBODY", f"{method}${'x' * 16}${'0' * 128}")
 
 
 @pytest.fixture(autouse=True)

