@@ -213,6 +213,10 @@ class Shipper:
         handled = 0
         while True:
             chunk = segment.read(offset, identity, whole=final)
+            if segment.identity(whole=final) != identity:
+                # Cut while it was read: these lines are of what stands there now, and next time
+                # they are read as that. Under the old name they would hide what a copy still has.
+                break
             if chunk.end == offset:
                 if final and not self._progress.is_sealed(identity, offset):
                     self._progress.append([], identity, offset, sealed=True)

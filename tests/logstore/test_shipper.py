@@ -437,6 +437,34 @@ def test_an_app_s_shipper_follows_its_settings(
     assert len(page.records) == 1
 
 
+@pytest.mark.parametrize("step", ["first", "later"])
+def test_a_log_that_is_copied_and_truncated_while_it_is_read_loses_nothing(
+    sqlite: Engine, log_dir: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    active = log_dir / "app.log"
+    old, new = messages("a", "b", "c"), messages(*"uvwxyz")
+    write_lines(active, *old)
+    shipper = Shipper(SqlStore(sqlite), log_dir, backup_count=2)
+    if step == "later":
+        shipper.ship_once()
+        old += messages("d")
+        write_lines(active, old[-1])
+    read = Segment.read
+
+    def read_late(segment: Segment, *args: Any, **named: Any) -> Any:
+        # Between the shipper's look at what this file is and its reading.
+        monkeypatch.undo()
+        shutil.copyfile(active, log_dir / "app.log-20260101")
+        os.truncate(active, 0)
+        write_lines(active, *new)
+        return read(segment, *args, **named)
+
+    monkeypatch.setattr(Segment, "read", read_late)
+    for _ in range(3):
+        shipper.ship_once()
+    assert sorted(stored(sqlite)) == sorted(one["message"] for one in old + new)
+
+
 def test_a_copy_that_is_read_in_several_passes_is_read_whole(sqlite: Engine, log_dir: Path) -> None:
     write_lines(log_dir / "app.log.1", *(sample() for _ in range(2500)))
     shipper = Shipper(SqlStore(sqlite), log_dir)
