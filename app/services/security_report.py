@@ -9,6 +9,7 @@ from typing import Any
 
 from app.logstore import current_store
 from app.logstore.contract import LogQuery
+from app.logstore.filters import REFUSALS
 from app.observability.ids import id_time
 from app.services.errors import BadRequest
 
@@ -17,7 +18,6 @@ WINDOWS = {
     "1h": timedelta(hours=1), "24h": timedelta(days=1),
     "7d": timedelta(days=7), "30d": timedelta(days=30),
 }  # fmt: skip
-REFUSALS = (401, 403, 429)
 CHANGES = (
     "register", "password_changed", "role_changed", "account_disabled", "account_enabled",
     "sessions_ended", "token_created", "token_revoked",

@@ -80,3 +80,12 @@ def session_state(browser: Browser, site: Server) -> Any:
     assert tab.complaints == []
     tab.close()
     return state
+
+
+@pytest.fixture
+def tab(browser: Browser, site: Server, session_state: Any) -> Iterator[Tab]:
+    """An administrator's tab."""
+    tab = Tab(browser, site, storage_state=session_state)
+    yield tab
+    tab.close()
+    assert tab.complaints == []

@@ -1,22 +1,9 @@
 """What a person does with the page of errors, in a real browser against a real server."""
 
-from collections.abc import Iterator
-from typing import Any
-
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Tab, follow
-from tests.helpers import Server, wait_for
-
-
-@pytest.fixture
-def tab(browser: Browser, site: Server, session_state: Any) -> Iterator[Tab]:
-    """An administrator's tab."""
-    tab = Tab(browser, site, storage_state=session_state)
-    yield tab
-    tab.close()
-    assert tab.complaints == []
+from tests.helpers import wait_for
 
 
 def cause_until_listed(page: Page, state: str) -> None:

@@ -1,7 +1,6 @@
 """What a person does with the log pages, in a real browser against a real server."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,15 +8,6 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Tab, follow
 from tests.helpers import Server, wait_for
-
-
-@pytest.fixture
-def tab(browser: Browser, site: Server, session_state: Any) -> Iterator[Tab]:
-    """An administrator's tab."""
-    tab = Tab(browser, site, storage_state=session_state)
-    yield tab
-    tab.close()
-    assert tab.complaints == []
 
 
 def seconds_until_found(page: Page) -> float:

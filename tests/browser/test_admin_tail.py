@@ -5,27 +5,16 @@ import io
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Tab
 from tests.helpers import Server, wait_for
 from tests.log_records import made
 
 SCRIPT = "<script>document.title='bad'</script><img src=x onerror=document.title='bad'>"
-
-
-@pytest.fixture
-def tab(browser: Browser, site: Server, session_state: Any) -> Iterator[Tab]:
-    """An administrator's tab."""
-    tab = Tab(browser, site, storage_state=session_state)
-    yield tab
-    tab.close()
-    assert tab.complaints == []
 
 
 def write(site: Server, *records: dict[str, Any]) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from app.logstore.contract import LogQuery
 from app.logstore.file_store import STDIN, FileStore, FileUnreadable
+from tests.logstore.filtered import FILTERED, FILTERS
 from tests.logstore.stores import line, sample, write_lines
-from tests.logstore.test_contract import FILTERED, FILTERS
 from tests.logstore.test_segments import read_all
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -6,8 +6,8 @@ import pytest
 from app.logstore.contract import LogQuery
 from app.logstore.matching import holds, matches
 from app.logstore.record import normalise
+from tests.logstore.filtered import FILTERED, FILTERS
 from tests.logstore.stores import sample
-from tests.logstore.test_contract import FILTERED, FILTERS
 
 
 def test_the_predicate_says_what_the_stores_say() -> None:

@@ -5,8 +5,8 @@ from app.logstore.mongo_documents import LOGS
 from app.logstore.mongo_occurrences import read_occurrences
 from app.logstore.mongo_store import MongoStore
 from app.observability.ids import id_floor
+from tests.logstore.filtered import minutes
 from tests.logstore.stores import put, sample
-from tests.logstore.test_contract import minutes
 from tests.mongo_server import close_clients
 
 

@@ -6,8 +6,8 @@ from app.logstore.record import normalise
 from app.logstore.sql_occurrences import read_occurrences
 from app.logstore.sql_store import SqlStore
 from app.observability.ids import id_floor
+from tests.logstore.filtered import minutes
 from tests.logstore.stores import put, sample
-from tests.logstore.test_contract import minutes
 
 
 def failed(fingerprint: str, minute: float, **fields: object) -> dict[str, object]:

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from app.blueprints.admin.blueprint import bp, viewed
 from app.blueprints.admin.present import duration
 from app.blueprints.admin.sparkline import Sparkline, sparkline
+from app.blueprints.admin.words import quoted
 from app.models.types import utc_now
 from app.services import log_overview
 from app.services.log_overview import Figure, Window
@@ -71,18 +72,13 @@ def index() -> ResponseReturnValue:
 
 def log_link(query: str, window: str, **values: Any) -> str:
     """Return the address of the log page with a search; a value with spaces is quoted."""
-    quoted = {name: _quoted(str(value)) for name, value in values.items()}
-    return url_for("admin.logs", q=query.format(**quoted), range=window)
+    spelt = {name: quoted(value) for name, value in values.items()}
+    return url_for("admin.logs", q=query.format(**spelt), range=window)
 
 
 def beyond(milliseconds: float | None) -> int:
     """Return from where to search for what took so long: it is known within 5 % only."""
     return int(0.95 * (milliseconds or 0))
-
-
-def _quoted(value: str) -> str:
-    plain = value.replace('"', "")
-    return f'"{plain}"' if " " in plain else plain
 
 
 def tile(figure: Figure, window: Window) -> Tile:

@@ -21,3 +21,8 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
 def search(**terms: object) -> str:
     """Return a search of the log for records that have all these values."""
     return " ".join(str(Term(key, str(value))) for key, value in terms.items())
+
+
+def quoted(value: object) -> str:
+    """Return a value as a search takes it, in quotation marks where it needs them."""
+    return str(Term("key", str(value))).removeprefix("key:")

@@ -137,4 +137,4 @@ def test_a_value_with_spaces_is_quoted_in_a_search(app: Flask) -> None:
     with app.test_request_context():
         found = log_link("route:{route}", "1h", route='/a "b"')
     asked = parse_qs(urlsplit(found).query)["q"]
-    assert asked == ['route:"/a b"']
+    assert asked == ['route:"/a \\"b\\""']
