@@ -17,7 +17,8 @@ _CONFIG = {
     "_id": "rs0",
     # Faster, and what a test loses at a power cut nobody misses.
     "writeConcernMajorityJournalDefault": False,
-    "settings": {"electionTimeoutMillis": 500},
+    # Shorter, and a busy machine holds elections that nobody asked for.
+    "settings": {"electionTimeoutMillis": 3000},
 }
 
 
@@ -45,6 +46,8 @@ class MongoServer:
             program, "--dbpath", self._folder, "--bind_ip", "127.0.0.1", "--port", str(self.port),
             "--nounixsocket", "--quiet", "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "100",
             "--setParameter", "diagnosticDataCollectionEnabled=false",
+            # For fail points, which make it answer as it would in a rare moment.
+            "--setParameter", "enableTestCommands=1",
             *(["--replSet", "rs0"] if replica_set else []),
             *(["--auth", "--keyFile", self._key()] if password else []),
         ]  # fmt: skip

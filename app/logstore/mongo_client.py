@@ -12,7 +12,12 @@ from pymongo import IndexModel, MongoClient, ReadPreference
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import OperationFailure
+from pymongo.errors import (
+    AutoReconnect,
+    OperationFailure,
+    ServerSelectionTimeoutError,
+    WriteConcernError,
+)
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -63,6 +68,15 @@ class Mongo:
 
     def prepare(self, indexes: dict[str, list[IndexModel]]) -> None:
         """Make indexes that are not there yet. Raises StoreUnavailable without a replica set."""
+        try:
+            self._make(indexes)
+        except ServerSelectionTimeoutError:
+            raise
+        except (AutoReconnect, WriteConcernError):
+            # Another member became the primary meanwhile. What was made stays made.
+            self._make(indexes)
+
+    def _make(self, indexes: dict[str, list[IndexModel]]) -> None:
         database = self._database()
         hello = database.command("hello")
         if "setName" not in hello and hello.get("msg") != "isdbgrid":

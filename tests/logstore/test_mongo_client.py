@@ -3,10 +3,11 @@ from collections.abc import Iterator
 
 import pytest
 from pymongo.client_session import ClientSession
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, WriteConcernError
 
 from app.logstore.contract import Checkpoint, LogQuery, StoreUnavailable
 from app.logstore.mongo_client import Mongo
+from app.logstore.mongo_documents import INDEXES
 from app.logstore.mongo_errors import NO_REPLICA_SET
 from app.logstore.mongo_store import MongoStore
 from tests.logstore.stores import SOURCE, open_store, sample
@@ -93,6 +94,27 @@ def test_the_transaction_of_a_process_that_was_killed_is_ended(mongo: Mongo) -> 
             session.commit_transaction()
     assert numbers.find_one({}) == {"_id": 1, "n": 2}
     close_clients(killed)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_indexes_are_made_even_when_another_member_becomes_primary_meanwhile(
+    times: int, mongo_url: str, mongo_server: MongoServer
+) -> None:
+    # Here the primary stays what it is, which its next heartbeat has to tell.
+    mongo = Mongo(f"{mongo_url}?heartbeatFrequencyMS=500")
+    interrupted = {"code": 11602, "errmsg": "operation was interrupted"}
+    fail = {"failCommands": ["createIndexes"], "writeConcernError": interrupted}
+    mongo_server.command("configureFailPoint", "failCommand", mode={"times": times}, data=fail)
+    try:
+        if times > 1:
+            with pytest.raises(WriteConcernError, match="interrupted"):
+                mongo.prepare(INDEXES)
+        else:
+            mongo.prepare(INDEXES)
+            assert set(INDEXES) <= set(mongo._database().list_collection_names())
+    finally:
+        mongo_server.command("configureFailPoint", "failCommand", mode="off")
+        close_clients(mongo)
 
 
 def test_an_error_that_will_not_pass_is_raised_at_once(mongo: Mongo) -> None:

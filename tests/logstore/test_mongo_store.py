@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -85,13 +86,18 @@ def test_when_the_primary_is_killed_shipping_goes_on_with_the_one_elected_then(
                     except StoreUnavailable:
                         failures += 1
 
+            def some_are_stored() -> bool:
+                with suppress(StoreUnavailable):
+                    return bool(store.page(LogQuery()).records)
+                return False
+
             shipping = pool.submit(ship)
-            wait_for(lambda: store.page(LogQuery()).records, 60)
+            wait_for(some_are_stored, 60)
             first = wait_for(servers.primary)
             first.kill()
             # It was in the middle of it.
             assert shipping.result(120) > 0
-            assert servers.primary() not in {None, first}
+            assert wait_for(servers.primary, 60) is not first
             assert Counter(one["id"] for one in everything(store)) == Counter(
                 one["id"] for one in said
             )
