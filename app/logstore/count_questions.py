@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
 from app.logstore.contract import (
@@ -47,6 +48,7 @@ _QUANTILES = (0.5, 0.95, 0.99)
 _SCAN_SLICE = 1000
 _Rows = Iterable[tuple[Any, ...]]
 _Buckets = dict[tuple[Hashable, ...], Counter[int]]
+_histograms = attrgetter("histograms")
 
 
 class Counts(Records, Protocol):
@@ -55,8 +57,13 @@ class Counts(Records, Protocol):
     def sums(self, chosen: Selection, tile: Tile, fields: Sequence[str], step: int | None) -> _Rows:
         """Return each (start of `step`, values of the fields, sum) of what a tile covers.
 
-        Without a step there is no start. `bucket` is a field, too.
+        Without a step there is no start.
         """
+
+    def histograms(
+        self, chosen: Selection, tile: Tile, fields: Sequence[str], step: int | None
+    ) -> _Rows:
+        """Return what `sums` does with {bucket: sum} for the sum; a key may come twice."""
 
     def first_days(self, fingerprints: Sequence[str]) -> Mapping[str, int]:
         """Return the first day, in seconds, that has each of these fingerprints."""
@@ -112,7 +119,7 @@ class CountQuestions(ABC):
         def merge(rows: _Rows) -> _Buckets:
             return _merged((max(start, starts[0]), *rest) for start, *rest in rows)
 
-        merged = self._sums(_countable(query), low, high, ("bucket",), step, merge)
+        merged = self._sums(_countable(query), low, high, (), step, merge, _histograms)
         return [
             _summary((moment_of(start),), merged.get((start,), Counter()), quantiles)
             for start in starts
@@ -122,8 +129,9 @@ class CountQuestions(ABC):
         self, query: LogQuery, fields: Sequence[str] = (), quantiles: Sequence[float] = _QUANTILES
     ) -> list[Summary]:
         low, high = bounds_of(query)
-        wanted = (*_checked(fields), "bucket")
-        merged = self._sums(_countable(query), low, high, wanted, None, _merged)
+        merged = self._sums(
+            _countable(query), low, high, _checked(fields), None, _merged, _histograms
+        )
         if not fields:
             return [_summary((), merged.get((), Counter()), quantiles)]
         found = [
@@ -157,7 +165,7 @@ class CountQuestions(ABC):
         low, high = bounds_of(query)
         if step is not None:
             low, high, _ = self._points(query, step)
-        merged = self._sums(chosen, low, high, (*fields, "bucket"), step, _merged)
+        merged = self._sums(chosen, low, high, fields, step, _merged, _histograms)
         return {tuple(_shown(value) for value in key): buckets for key, buckets in merged.items()}
 
     def recount(self, since: datetime | None = None, *, check: bool = False) -> Recount:
@@ -200,6 +208,7 @@ class CountQuestions(ABC):
         fields: Sequence[str],
         step: int | None,
         fold: Callable[[_Rows], T],
+        ask: Callable[[Counts], Callable[..., _Rows]] = attrgetter("sums"),
     ) -> T:
         """Return what `fold` makes of the rows, one by one: thousands at once cost a collection."""
         whole = chosen.any_route() and not {"route", "fingerprint"} & set(fields)
@@ -217,7 +226,7 @@ class CountQuestions(ABC):
             return fold(
                 row
                 for tile in tiles(low, high, coarsest, horizons)
-                for row in counts.sums(chosen, tile._replace(step=sign * tile.step), fields, step)
+                for row in ask(counts)(chosen, tile._replace(step=sign * tile.step), fields, step)
                 if row[-1]
             )
 
@@ -274,10 +283,10 @@ def _checked(fields: Sequence[str]) -> Sequence[str]:
 
 
 def _merged(rows: _Rows) -> _Buckets:
-    """Return the buckets of each combination of values; a row ends with bucket and count."""
+    """Return the buckets of each combination of values; a row ends with some of them."""
     merged: _Buckets = defaultdict(Counter)
-    for *values, bucket, count in rows:
-        merged[tuple(values)][bucket] += count
+    for *values, buckets in rows:
+        merged[tuple(values)].update(buckets)
     return merged
 
 

@@ -50,20 +50,25 @@ class MongoCounts:
     def sums(
         self, chosen: Selection, tile: Tile, fields: Sequence[str], step: int | None
     ) -> Iterator[tuple[Any, ...]]:
-        by_bucket = "bucket" in fields
         point = {"$subtract": ["$start", {"$mod": ["$start", step]}]}
-        values = [f"${name}" if name != "bucket" else "$one.k" for name in fields]
+        values = [f"${name}" for name in fields]
         parts = values if step is None else [point, *values]
-        pipeline: list[Document] = [{"$match": {**_within(tile), **_conditions(chosen)}}]
-        if by_bucket:
-            pipeline += [{"$set": {"one": {"$objectToArray": "$buckets"}}}, {"$unwind": "$one"}]
-        pipeline.append({
-            "$group": {"_id": parts, "count": {"$sum": "$one.v" if by_bucket else "$count"}}
-        })  # fmt: skip
-        names = fields if step is None else ["start", *fields]
+        pipeline: list[Document] = [
+            {"$match": {**_within(tile), **_conditions(chosen)}},
+            {"$group": {"_id": parts, "count": {"$sum": "$count"}}},
+        ]
         for found in self._counts.aggregate(pipeline, session=self._session):
-            read = zip(names, found["_id"], strict=True)
-            yield (*(int(one) if name == "bucket" else one for name, one in read), found["count"])
+            yield (*found["_id"], found["count"])
+
+    def histograms(
+        self, chosen: Selection, tile: Tile, fields: Sequence[str], step: int | None
+    ) -> Iterator[tuple[Any, ...]]:
+        wanted = {**_within(tile), **_conditions(chosen)}
+        names = dict.fromkeys([*fields, "start", "buckets"], True) | {"_id": False}
+        for one in self._counts.find(wanted, names, session=self._session):
+            start = () if step is None else (one["start"] // step * step,)
+            buckets = {int(number): count for number, count in one["buckets"].items() if count}
+            yield (*start, *(one[name] for name in fields), buckets)
 
     def oldest_start(self, step: int) -> int | None:
         found = self._counts.find_one(

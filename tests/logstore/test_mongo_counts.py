@@ -16,9 +16,12 @@ def test_all_buckets_of_one_kind_share_a_document(mongo_url: str) -> None:
     counts.add({})
     assert mongo.collection(COUNTS).count_documents({}) == 2
     assert dict(counts.stored(0, 240)) == {key: 2 * count for key, count in added.items()}
-    sums = counts.sums(Selection(route=KEY.route), Tile(60, 0, 240), ["level", "bucket"], 120)
-    assert sorted(sums) == [(120, "INFO", -1, 12), (120, "INFO", 7, 6)]
-    assert list(counts.sums(Selection(), Tile(60, 0, 240), ["source"], None)) in (
-        [("s", 10), ("t", 8)], [("t", 8), ("s", 10)],
-    )  # fmt: skip
+    chosen, tile = Selection(route=KEY.route), Tile(60, 0, 240)
+    assert sorted(counts.sums(chosen, tile, ["source"], None)) == [("s", 10), ("t", 8)]
+    assert list(counts.sums(chosen, tile, ["level"], 120)) == [(120, "INFO", 18)]
+    found = counts.histograms(chosen, tile, ["level", "source"], 120)
+    assert sorted(found, key=str) == [
+        (120, "INFO", "s", {-1: 4, 7: 6}),
+        (120, "INFO", "t", {-1: 8}),
+    ]
     close_clients(mongo)
