@@ -26,7 +26,7 @@ ACTIONS = (
     "error_reopened",
     "email_sent", "email_failed", "alert_firing", "logs_viewed", "logs_exported", "logs_archived",
     "logs_purged", "log_store_unavailable", "log_store_available", "sample", "token_created",
-    "token_revoked", "token_refused",
+    "token_revoked", "tokens_revoked", "token_refused",
 )  # fmt: skip
 FIELDS = ("q", "range", "from", "to")
 
