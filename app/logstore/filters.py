@@ -21,7 +21,7 @@ PLAIN = (
     "parent_request_id", "method", "path", "outcome", "remote_addr", "host", "release", "logger",
     "target_type", "target_id",
 )  # fmt: skip
-_LONGEST = 1_000  # Characters; no store is asked for a longer pattern.
+LONGEST = 1_000  # Characters; no store is asked for a longer pattern.
 COMMON_LEVELS = frozenset({"DEBUG", "INFO"})
 COMMON_ACTION = "request"
 # Statuses that say who was refused what.
@@ -58,7 +58,7 @@ def wants_failures(query: LogQuery) -> bool:
 def is_exact(query: LogQuery) -> bool:
     """Tell whether every store's own conditions select just what the query does."""
     return all(
-        text.isascii() and len(text) <= _LONGEST for text in map(clean_text, query.texts)
+        text.isascii() and len(text) <= LONGEST for text in map(clean_text, query.texts)
     ) and all(is_exact(one) for one in query.without)
 
 

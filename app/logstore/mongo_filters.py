@@ -7,6 +7,7 @@ from typing import Any
 from app.logstore.cleaning import clean_text
 from app.logstore.contract import LogQuery
 from app.logstore.filters import (
+    LONGEST,
     SEARCHED,
     actions_are_rare,
     alternatives,
@@ -20,7 +21,6 @@ from app.logstore.filters import (
 )
 
 Condition = dict[str, Any]
-_LONGEST = 1_000  # Characters; MongoDB refuses long patterns. holds() looks at them all.
 
 
 def indexed(query: LogQuery) -> list[Condition]:
@@ -106,7 +106,8 @@ def _contains(needle: str) -> Condition:
 
 
 def _like(needle: str) -> Condition:
-    needle = needle[:_LONGEST]
+    # MongoDB refuses long patterns; holds() looks at them whole.
+    needle = needle[:LONGEST]
     if not needle.isascii():
         return {"$regex": re.escape(needle), "$options": "i"}
     # Told to disregard the case, MongoDB takes a Kelvin sign for a k.

@@ -154,7 +154,7 @@ class TextFormatter(logging.Formatter):
 def to_json(data: Mapping[str, Any]) -> bytes:
     """Return one line of JSON, without its line end."""
     try:
-        line = orjson.dumps(data)
+        line = orjson.dumps(data, option=orjson.OPT_UTC_Z)
     except (TypeError, ValueError):
         # Lone surrogates: orjson refuses them, and so does every reader.
         text = json.dumps(data, ensure_ascii=False, default=text_of, allow_nan=False)

@@ -34,6 +34,9 @@ _VALUE = (
     r"""|\{(?:[^}]{0,1000}+\}|[^\r\n]*+)|[^\s"'&,;)}\]]++"""
 )
 
+# The number of a line in a file, such as api_token.py:42, is no secret.
+_NO_LINE = r"""(?!(?<=\.py:)\d{1,6}(?:[\s"',;)}\]]|\Z))"""
+
 # Each with words of which a text must hold one to be looked at more closely.
 _RULES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     (("-----begin",),
@@ -49,7 +52,7 @@ _RULES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
      re.compile(r"""(?:authorization|cookie)\s{0,8}[=:]\s{0,8}(?P<secret>[^\s"'({\[][^\r\n]*+)""")),
     (("pass", "pwd", "secret", "token", "auth", "cookie", "csrf", "sess", "key", "cred", "dsn",
       "jwt", "otp", "cvv", "pin", "sid", "sig"),
-     re.compile(rf"{_NAME}{_SEPARATOR}(?P<secret>{_VALUE})")),
+     re.compile(rf"{_NAME}{_SEPARATOR}{_NO_LINE}(?P<secret>{_VALUE})")),
     (("</",),
      re.compile(rf"<[\w:.-]{{0,30}}?{_NAME}(?:\s[^<>]{{0,200}}+)?>(?P<secret>[^<]++)</")),
     (("--",),

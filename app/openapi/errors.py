@@ -2,7 +2,18 @@
 
 from typing import Any
 
-from app.openapi.parts import COUNT, MOMENT, TEXT, TOKEN, answers, described, query, schema, whole
+from app.openapi.parts import (
+    CHANGES,
+    COUNT,
+    MOMENT,
+    TEXT,
+    TOKEN,
+    answers,
+    described,
+    query,
+    schema,
+    whole,
+)
 
 _STARTS = {"type": "array", "items": MOMENT, "description": "Where each of `counts` begins."}
 _HITS = {
@@ -47,6 +58,9 @@ SCHEMAS: dict[str, Any] = {
         "next": {**TEXT, "description": "The `before` of the next page of occurrences."},
     }),
 }  # fmt: skip
+_FINGERPRINT = {
+    "name": "fingerprint", "in": "path", "required": True, "schema": {"type": "string"},
+}  # fmt: skip
 _WINDOW = query("window", "Back from now.", enum=["1h", "24h", "7d", "30d"], default="24h")
 
 PATHS: dict[str, dict[str, Any]] = {
@@ -67,9 +81,7 @@ PATHS: dict[str, dict[str, Any]] = {
         }
     },
     "/api/logs/errors/{fingerprint}": {
-        "parameters": [
-            {"name": "fingerprint", "in": "path", "required": True, "schema": {"type": "string"}}
-        ],
+        "parameters": [_FINGERPRINT],
         "get": {
             "operationId": "getError",
             "summary": "Tell all about one error",
@@ -80,6 +92,25 @@ PATHS: dict[str, dict[str, Any]] = {
             "responses": answers(
                 200, described("The error.", schema("ErrorStory")), 400, 403, 404
             ),
+        },
+    },
+    "/api/logs/errors/{fingerprint}/resolution": {
+        "parameters": [_FINGERPRINT],
+        "put": {
+            "operationId": "resolveError",
+            "summary": "Call an error resolved",
+            "description": "For administrators. It is open again when it happens after this.",
+            "tags": ["Log"],
+            "security": CHANGES,
+            "responses": answers(204, described("It is resolved."), 400, 403, 404, 409),
+        },
+        "delete": {
+            "operationId": "reopenError",
+            "summary": "Take back that an error was resolved",
+            "description": "For administrators.",
+            "tags": ["Log"],
+            "security": CHANGES,
+            "responses": answers(204, described("It is open."), 400, 403, 404),
         },
     },
 }  # fmt: skip

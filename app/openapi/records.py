@@ -21,7 +21,10 @@ def _whole(properties: dict[str, Any]) -> dict[str, Any]:
 
 SCHEMAS: dict[str, Any] = {
     "RecordTold": _whole({"record": schema("Record")}),
-    "RecordStory": _whole({"records": _RECORDS}),
+    "RecordStory": _whole({
+        "records": _RECORDS,
+        "left_out": {**_COUNT, "description": "How many, between its beginning and its end."},
+    }),
     "RecordContext": _whole({"after": _RECORDS, "record": schema("Record"), "before": _RECORDS}),
     "RecordNews": _whole({
         "cursor": {"type": "string", "description": "For the next look, by whoever got it."},

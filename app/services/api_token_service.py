@@ -100,6 +100,15 @@ def revoke_token(token_id: int, owner: User | None = None, *, via: str = "page")
     return token
 
 
+def revoke_all(user: User) -> int:
+    """End all tokens of an account at once, and return how many there were."""
+    with operation("tokens_revoked", target_type="user", target_id=user.id) as op:
+        ended = delete(ApiToken).where(ApiToken.user_id == user.id).returning(ApiToken.id)
+        count = len(db.session.scalars(ended).all())
+        op.details |= {"owner": user.email, "count": count}
+    return count
+
+
 def use_token(plain: str, address: str | None) -> ApiToken:
     """Return the token that somebody shows, and note its use; raise BadToken or TooManyAttempts.
 

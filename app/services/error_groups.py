@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
 from app.extensions import db
@@ -162,6 +162,14 @@ def resolve(fingerprint: str, user: User, release: str | None) -> None:
             db.session.flush()
         except IntegrityError:
             raise Conflict("Somebody else has just resolved it.") from None
+
+
+def reopen(fingerprint: str) -> None:
+    """Take back that an error was resolved; raise NotFound when it is not."""
+    with operation("error_reopened", target_type="error", target_id=fingerprint):
+        taken = delete(ErrorState).where(ErrorState.fingerprint == fingerprint)
+        if db.session.scalar(taken.returning(ErrorState.fingerprint)) is None:
+            raise NotFound("Nobody has called this error resolved.")
 
 
 def _asked(window: str, fingerprint: str | None = None) -> tuple[LogQuery, int]:

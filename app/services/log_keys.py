@@ -82,13 +82,12 @@ def _action(value: str) -> Fields:
 def _user(value: str) -> Fields:
     if value.isascii() and value.isdigit():
         return {"user_id": value}
-    if "@" not in value:
-        raise BadValue("Give a user's number or e-mail address.")
     return _account(value)
 
 
 def _account(value: str) -> Fields:
-    return {"account": value.lower()}
+    # Addresses are kept in small letters; another name stands in the log as it was given.
+    return {"account": value.lower() if "@" in value else value}
 
 
 def _status(value: str) -> Fields:
@@ -153,7 +152,7 @@ KEYS = {
     "level": Key(_level, "level:>=warning", "that level; >= for that and above",
                  tuple(f"{sign}{level.lower()}" for sign in ("", ">=") for level in LEVELS)),
     "action": Key(_action, "action:login_failed", "what was done"),
-    "user": Key(_user, "user:7", "a user's number or e-mail address"),
+    "user": Key(_user, "user:7", "a user's number, or the account's name"),
     "account": Key(_account, "account:ann@example.com", "the e-mail address that was given"),
     "status": Key(_status, "status:5xx", "of the answer: 404, 5xx or >=400",
                   ("2xx", "3xx", "4xx", "5xx", "404", "500", ">=400")),

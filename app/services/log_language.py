@@ -93,7 +93,7 @@ def with_term(text: str, key: str, value: str, *, negated: bool = False) -> str:
     kept = [
         one
         for one in parse(text).terms
-        if (one.key, one.value) != (key, value) and (negated or not key or not _same(one, key))
+        if (one.key, one.value) != (key, value) and (negated or not key or not _crosses(one, term))
     ]
     return " ".join(map(str, [*kept, term]))
 
@@ -103,8 +103,16 @@ def without_term(text: str, term: Term) -> str:
     return " ".join(str(one) for one in parse(text).terms if one != term)
 
 
-def _same(one: Term, key: str) -> bool:
-    return one.key == key and not one.negated
+def _crosses(one: Term, new: Term) -> bool:
+    """Tell whether a term has the new one's key, or asks for another value of what it asks."""
+    return not one.negated and (one.key == new.key or bool(_slots(one) & _slots(new)))
+
+
+def _slots(term: Term) -> set[str]:
+    try:
+        return slots(term.key, KEYS[term.key].read(term.value)) if term.key in KEYS else set()
+    except BadValue:
+        return set()
 
 
 class _Refused(Exception):

@@ -25,6 +25,7 @@ Record = dict[str, Any]
 WITHOUT_SAMPLES = (LogQuery(actions=("sample",)),)
 _ERRORS = ("ERROR", "CRITICAL")
 _PAGE = 500
+_FIRST_ID = "00000000-0000-7000-8000-000000000000"
 _LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 
@@ -117,17 +118,19 @@ def runner_status() -> Any:
     return read()
 
 
-def request_story(request_id: str, limit: int = 2000) -> list[Record]:
-    """Return everything that one request or job run said, oldest first."""
+def request_story(request_id: str, limit: int = 2000) -> tuple[list[Record], int]:
+    """Return what one request or job run said, oldest first, and how much of it is left out.
+
+    Of more than `limit` records the middle is left out: how it began and how it ended tell most.
+    """
     query = LogQuery(request_id=request_id)
-    records: list[Record] = []
-    before = None
-    while len(records) < limit:
-        page = current_reader().page(query, before, min(500, limit - len(records)))
-        records += page.records
-        if (before := page.next) is None:
-            break
-    return records[::-1]
+    records = newest(query, limit + 1)[::-1]
+    if len(records) <= limit:
+        return records, 0
+    begin = newer(query, _FIRST_ID, limit // 2)
+    end = records[-(limit - limit // 2) :]
+    total = sum(count for _, count in current_store().count_by(query, "request_id"))
+    return begin + end, max(total - limit, 1)
 
 
 def neighbours(request: Mapping[str, Any]) -> tuple[Record | None, Record | None]:

@@ -28,6 +28,9 @@ This link works once, for one hour:
 
 {link}
 
+A new password logs you out on all devices. Your API tokens stay valid; if somebody else may
+know them, revoke them on your account page.
+
 If it was not you, ignore this mail: your password stays as it is.
 """
 

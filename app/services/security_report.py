@@ -20,7 +20,7 @@ WINDOWS = {
 }  # fmt: skip
 CHANGES = (
     "register", "password_changed", "role_changed", "account_disabled", "account_enabled",
-    "sessions_ended", "token_created", "token_revoked",
+    "sessions_ended", "token_created", "token_revoked", "tokens_revoked",
 )  # fmt: skip
 # What a person does who has forgotten a password, and what is more than that.
 GUESSES, MANY = 10, 5

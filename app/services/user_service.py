@@ -124,6 +124,8 @@ def change_password(user: User, current: str, new: str) -> User:
     if not password_matches(user.password_hash, current):
         raise Invalid(errors={"current": "This is not your current password."})
     throttle.give_back(attempt)
+    if new == current:
+        raise Invalid(errors={"password": "This is your present password. Choose another one."})
     return replace_password(user, new, via="page")
 
 

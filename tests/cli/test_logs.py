@@ -111,6 +111,7 @@ def test_errors_are_summed_up_by_action_type_and_place_most_frequent_first(
     put(app, made("broken", level="ERROR", ago=timedelta(hours=5)), made("bad", level="ERROR"))
     place = "app/services/item_service.py:42 in create"
     found = objects(run("errors", "--json"))
+    assert all(one["last_seen"].endswith("Z") for one in found)
     assert [one["count"] for one in found] == [2, 1]
     assert (found[0]["action"], found[0]["exception_type"], found[0]["place"]) == (
         "/demo/error", "KeyError", place,

@@ -57,6 +57,8 @@ SHOWN = [
     f"password%3D{CANARY}",
     f"<login><password>{CANARY}</password><n:newPassword a='b'>{CANARY}</n:newPassword></login>",
     f"tool --password {CANARY} --db-password {CANARY}",
+    f"token.py:42{CANARY}",
+    f"token.py: {CANARY}",
     f"AccountKey={CANARY};account_key={CANARY}",
     f"?sig={CANARY}&signature={CANARY}&auth={CANARY}&pin={CANARY}&sid={CANARY}",
     f"X-Auth: {CANARY}",
@@ -85,6 +87,7 @@ def test_masking_again_changes_nothing(text: str) -> None:
         "http://host:8000/path@version", "app.blueprints.auth: began", "ping=1", "inside: 2",
         "postgresql://reader@host/name", "<p>passed</p>", "-- password is missing", "design=x",
         'File "app/services/item_service.py", line 42, in create', "Keyboard: 1",
+        "app/services/api_token.py:138 in create", "('app/models/my_token.py:42')",
         "gh_AbCdEfGh was made", "high_water_marks_of_the_last_thirty_days_of_disks",
     ],
 )  # fmt: skip

@@ -71,7 +71,6 @@ def test_terms_become_a_query(text: str, wanted: LogQuery) -> None:
         ("level:>critical", "level:>critical", "no level above", None),
         ("status:5x", "status:5x", "404, a class such as 5xx", "status:5xx"),
         ("duration:500", "duration:500", "Write a duration such as >500", "duration:>500"),
-        ("user:bob", "user:bob", "number or e-mail", None),
         ("action:Log_In", "action:Log_In", "small letters", "action:log_in"),
         ('request:"a b"', 'request:"a b"', "1 to 64 letters", None),
         ("error:Oops!", "error:Oops!", "no error's fingerprint", None),
@@ -149,6 +148,19 @@ def test_a_click_narrows_to_a_value_or_leaves_it_out(
 ) -> None:
     key, value, negated = click
     assert with_term(text, key, value, negated=negated) == wanted
+
+
+def test_a_click_replaces_what_asks_for_another_value_of_the_same_field() -> None:
+    """The page offers users beside an `account:`; following its link is no contradiction."""
+    assert with_term("account:ann@b.c a", "user", "bob@b.c") == "a user:bob@b.c"
+    assert with_term("user:7 a", "user", "bob@b.c") == "a user:bob@b.c"
+    assert with_term("account:ann@b.c", "user", "7") == "account:ann@b.c user:7"
+    assert with_term("item:1 a", "target", "user/7") == "a target:user/7"
+
+
+def test_a_user_who_is_no_address_is_looked_for_as_the_log_spells_it() -> None:
+    assert parse("user:Root").query.account == parse("account:Root").query.account == "Root"
+    assert parse("user:Ann@B.c").query.account == "ann@b.c"
 
 
 def test_a_term_can_be_taken_away() -> None:

@@ -92,8 +92,11 @@ def test_failed_logins_come_newest_first(store: Any) -> None:
 def test_a_request_s_story_is_told_from_its_beginning(store: Any) -> None:
     put(store, *(sample(request_id="r1", message=str(index)) for index in range(1200)))
     put(store, sample(request_id="r2"))
-    assert messages(request_story("r1")) == [str(index) for index in range(1200)]
-    assert request_story("unknown\0") == []
+    assert messages(request_story("r1")[0]) == [str(index) for index in range(1200)]
+    assert request_story("unknown\0") == ([], 0)
+    assert request_story("r1", limit=1200)[1] == 0
+    records, left_out = request_story("r1", limit=5)
+    assert (messages(records), left_out) == (["0", "1", "1197", "1198", "1199"], 1195)
 
 
 def test_a_user_s_history_is_found_by_id_and_by_account(store: Any) -> None:

@@ -265,6 +265,8 @@ def test_a_changed_password_works_and_ends_all_sessions(both: Flask) -> None:
     user = create_user(EMAIL, PASSWORD)
     session_id = user.get_id()
     assert user_of_session(session_id) is not None
+    assert set(refusal(change_password, user, PASSWORD, PASSWORD)) == {"password"}
+    assert user_of_session(session_id) is not None
 
     change_password(user, PASSWORD, NEW)
 

@@ -59,12 +59,13 @@ def context(record_id: str) -> Response:
 
 @api.bp.get("/requests/<request_id>")
 def story(request_id: str) -> Response:
-    """Return everything that one request or job run said, oldest first."""
-    records = [] if request_id_error(request_id) else log_service.request_story(request_id)
+    """Return what a request or job run said, oldest first; `left_out` tells of more."""
+    known = not request_id_error(request_id)
+    records, left_out = log_service.request_story(request_id) if known else ([], 0)
     if not records:
         raise NotFound("Nothing is known of this request.")
     viewed("api request", viewed_request_id=request_id)
-    return api.fresh(records=records)
+    return api.fresh(records=records, left_out=left_out)
 
 
 def _find(record_id: str) -> Record:

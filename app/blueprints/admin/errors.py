@@ -67,6 +67,15 @@ def resolve_error(fingerprint: str) -> ResponseReturnValue:
     return redirect(url_for("admin.error", fingerprint=fingerprint, window=_window()))
 
 
+@bp.post("/errors/<fingerprint>/reopen")
+def reopen_error(fingerprint: str) -> ResponseReturnValue:
+    """Take back that an error was resolved."""
+    _check(fingerprint)
+    error_groups.reopen(fingerprint)
+    flash("Open again.", "success")
+    return redirect(url_for("admin.error", fingerprint=fingerprint, window=_window()))
+
+
 def is_fingerprint(value: str) -> bool:
     """Tell whether a value has the form of a fingerprint, so that it can stand in an address."""
     return bool(_FINGERPRINT.fullmatch(value))

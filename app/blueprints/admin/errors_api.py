@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from flask import Response, request
+from flask import Response, current_app, request
+from flask_login import current_user
 
 from app.blueprints.admin import filters
 from app.blueprints.admin.api import bp, fresh
 from app.blueprints.admin.blueprint import viewed
+from app.blueprints.admin.errors import is_fingerprint
 from app.services import error_groups
 from app.services.error_groups import ErrorKind
-from app.services.errors import BadRequest
+from app.services.errors import BadRequest, NotFound
 
 
 @bp.get("/errors")
@@ -43,6 +45,28 @@ def error(fingerprint: str) -> Response:
         occurrences=story.occurrences.records,
         next=story.occurrences.next,
     )  # fmt: skip
+
+
+@bp.put("/errors/<path:fingerprint>/resolution")
+def resolve(fingerprint: str) -> Response:
+    """Call an error resolved: it is open again as soon as it happens after this moment."""
+    _check(fingerprint)
+    user, release = current_user._get_current_object(), current_app.config["RELEASE"]
+    error_groups.resolve(fingerprint, user, release)
+    return Response(status=204)
+
+
+@bp.delete("/errors/<path:fingerprint>/resolution")
+def reopen(fingerprint: str) -> Response:
+    """Take back that an error was resolved."""
+    _check(fingerprint)
+    error_groups.reopen(fingerprint)
+    return Response(status=204)
+
+
+def _check(fingerprint: str) -> None:
+    if not is_fingerprint(fingerprint):
+        raise NotFound("The log has no such error.")
 
 
 def _told(kind: ErrorKind) -> dict[str, Any]:

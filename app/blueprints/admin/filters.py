@@ -23,9 +23,10 @@ ACTIONS = (
     "request", "error", "slow_query", "login", "login_failed", "logout", "register",
     "password_changed", "role_changed", "account_disabled", "account_enabled", "sessions_ended",
     "item_create", "item_update", "item_delete", "upload", "error_resolved",
+    "error_reopened",
     "email_sent", "email_failed", "alert_firing", "logs_viewed", "logs_exported", "logs_archived",
     "logs_purged", "log_store_unavailable", "log_store_available", "sample", "token_created",
-    "token_revoked", "token_refused",
+    "token_revoked", "tokens_revoked", "token_refused",
 )  # fmt: skip
 FIELDS = ("q", "range", "from", "to")
 

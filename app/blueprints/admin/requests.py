@@ -27,7 +27,7 @@ def request_story(request_id: str) -> ResponseReturnValue:
     """Show everything that one request did."""
     if request_id_error(request_id):
         abort(404)
-    records = log_service.request_story(request_id)
+    records, left_out = log_service.request_story(request_id)
     viewed("request", viewed_request_id=request_id)
     story = tell(records)
     earlier, later = log_service.neighbours(story.requests[0]) if story.requests else (None, None)
@@ -35,6 +35,8 @@ def request_story(request_id: str) -> ResponseReturnValue:
         "admin/request.html",
         request_id=request_id,
         story=story,
+        left_out=left_out,
+        shown=len(records),
         earlier=earlier,
         later=later,
         caused=log_service.caused_by(request_id),

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from app.blueprints.admin.blueprint import bp, viewed
-from app.services import user_admin
+from app.services import api_token_service, user_admin
 from app.services.errors import Conflict, Invalid
 
 
@@ -30,7 +30,9 @@ def user(user_id: int) -> str:
     """Show one account and what can be done with it."""
     found = user_admin.get_user(user_id)
     viewed("user", viewed_user_id=user_id)
-    return render_template("admin/user.html", user=found)
+    tokens = api_token_service.list_tokens(found)
+    last_use = max((one.last_used_at for one in tokens if one.last_used_at), default=None)
+    return render_template("admin/user.html", user=found, tokens=tokens, last_use=last_use)
 
 
 @bp.post("/users/<int:user_id>/role")
@@ -74,7 +76,17 @@ def end_sessions(user_id: int) -> ResponseReturnValue:
     )
 
 
-def _done(user_id: int, change: Callable[[], None], said: str) -> ResponseReturnValue:
+@bp.post("/users/<int:user_id>/revoke-tokens")
+def revoke_tokens(user_id: int) -> ResponseReturnValue:
+    """End all API tokens of an account."""
+    return _done(
+        user_id,
+        lambda: api_token_service.revoke_all(user_admin.get_user(user_id)),
+        "The account has no API tokens any more.",
+    )
+
+
+def _done(user_id: int, change: Callable[[], object], said: str) -> ResponseReturnValue:
     try:
         change()
     except (Conflict, Invalid) as error:

@@ -56,6 +56,17 @@ def test_resolving_shows_it_as_resolved_and_a_return_opens_it_again(
     assert log_lines(app, "error_resolved")[0]["user_id"] == str(admin.id)
 
 
+def test_what_was_resolved_is_taken_back_by_a_button(app: Flask, as_admin: FlaskClient) -> None:
+    put(app, *failed_request("r-1"))
+    as_admin.post(ERROR)
+    form = page(as_admin, ERROR).one("div", class_="page-actions").one("form")
+    assert as_admin.post(form["action"]).location == f"{ERROR}?window=24h"
+    assert page(as_admin, ERROR).one("span", class_="state-open")
+    assert log_lines(app, "error_reopened")[0]["target_id"] == "a1b2c3d4"
+    # Who presses it twice is told, and nothing breaks.
+    assert as_admin.post(form["action"]).status_code == 404
+
+
 def test_resolving_needs_the_form_s_own_token(app: Flask, as_admin: FlaskClient) -> None:
     put(app, *failed_request("r-1"))
     app.config["WTF_CSRF_ENABLED"] = True

@@ -126,6 +126,13 @@ def test_what_cannot_be_read_is_marked_and_explained_with_what_was_meant(
     assert meant == {"q": ["disk level:error"], "range": ["1h"]}
 
 
+def test_of_many_wrong_terms_the_first_are_explained(as_admin: FlaskClient) -> None:
+    answer = as_admin.get("/admin/logs", query_string={"q": "x:1 " * 400})
+    html = answer.get_data(as_text=True)
+    assert (answer.status_code, html.count("There is no key x")) == (400, 5)
+    assert "… and 395 more." in html
+
+
 def test_the_chart_and_the_facets_are_those_of_the_search(
     app: Flask, as_admin: FlaskClient
 ) -> None:

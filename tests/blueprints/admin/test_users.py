@@ -3,8 +3,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.blueprints.admin.users import users
+from app.services.user_service import find_user
 from tests.blueprints.admin.pages import facts, page
-from tests.helpers import Account, login
+from tests.helpers import Account, bearer_of, log_lines, login
 
 
 def test_an_account_is_found_and_shown(
@@ -41,6 +42,26 @@ def test_ended_sessions_have_to_log_in_again(
     login(theirs, user)
     as_admin.post(f"/admin/users/{user.id}/{way}")
     assert theirs.get("/items/new").status_code == 302
+
+
+def test_ended_sessions_leave_api_tokens_and_a_button_ends_them(
+    app: Flask, client: FlaskClient, as_admin: FlaskClient
+) -> None:
+    token = bearer_of(app, "eve@example.com")
+    with app.app_context():
+        user_id = find_user("eve@example.com").id  # type: ignore[union-attr]
+    one = f"/admin/users/{user_id}"
+    assert facts(page(as_admin, one), "facts-list")["API tokens"] == "1, never used"
+    as_admin.post(f"{one}/end-sessions")
+    assert app.test_client().get("/api/items", headers=token).status_code == 200
+    assert "1, last used" in facts(page(as_admin, one), "facts-list")["API tokens"]
+    as_admin.post(f"{one}/revoke-tokens")
+    assert app.test_client().get("/api/items", headers=token).status_code == 401
+    found = page(as_admin, one)
+    assert facts(found, "facts-list")["API tokens"] == "0"
+    assert not [form for form in found.every("form") if "revoke" in form["action"]]
+    (record,) = log_lines(app, "tokens_revoked")
+    assert (record["target_id"], record["details"]["count"]) == (str(user_id), 1)
 
 
 def test_a_new_administrator_may_look_at_once(
