@@ -28,6 +28,7 @@ except ConfigError as error:
     sys.stderr.write(f"{error}\n")
     sys.exit(_CANNOT_START)
 
-# At its end Python would look through all objects once more, for 0.4 s of each worker and each
-# command; their memory goes with the process in any case.
+# All of this stays: a full collection would walk through it in the middle of somebody's request,
+# and once more at the end.
+gc.freeze()
 atexit.register(gc.freeze)

@@ -3,6 +3,7 @@
 Server time: each page is asked of the application itself, without a server or a network.
 """
 
+import gc
 import os
 import sys
 import tempfile
@@ -126,6 +127,7 @@ def _administrator(store: Store) -> Iterator[FlaskClient]:
             db.session.add(user)
             db.session.commit()
             session_id = user.get_id()
+        gc.freeze()  # As wsgi.py does.
         client = app.test_client()
         with client.session_transaction(base_url="https://localhost") as session:
             session["_user_id"] = session_id

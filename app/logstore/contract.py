@@ -1,6 +1,7 @@
 """What every log store takes, gives back and can be asked."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -184,6 +185,9 @@ class LogStore(LogReader, Protocol):
 
     def prepare(self) -> None:
         """Make what the store needs and no migration makes; may be done again at any time."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Answer what this thread asks within the block through one connection, if it has such."""
 
     def append(self, records: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
         """Store records and the checkpoint in one transaction; return the ids that were new.

@@ -10,14 +10,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
-from app.logstore.contract import (
-    Histogram,
-    LogQuery,
-    Page,
-    Point,
-    Recount,
-    Summary,
-)
+from app.logstore.contract import Histogram, LogQuery, Page, Point, Recount, Summary
 from app.logstore.counts import (
     ALL_STEPS,
     DAY,

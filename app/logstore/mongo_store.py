@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from pymongo.client_session import ClientSession
@@ -44,6 +45,10 @@ class MongoStore(CountQuestions):
         """Make the indexes; says so in one line when the server is no replica set."""
         with store_errors():
             self._mongo.prepare(INDEXES)
+
+    def together(self) -> AbstractContextManager[None]:
+        # Its client has connections at hand.
+        return nullcontext()
 
     def append(self, records: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
         with store_errors():

@@ -4,7 +4,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, asc, desc, func, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Select,
+    asc,
+    desc,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
 
 from app.logstore.contract import LogQuery
 from app.logstore.filters import actions_are_rare, is_exact, levels_are_rare
@@ -15,6 +26,7 @@ from app.models.log import Log, LogCheckpoint
 
 _TABLE: Any = Log.__table__
 _Conditions = Sequence[ColumnElement[bool]]
+_Statement = Select[Any] | CompoundSelect[Any]
 
 
 class SqlReader:
@@ -63,8 +75,9 @@ class SqlReader:
         )
         return self._records(statement)
 
-    def _records(self, statement: Select[Any]) -> list[dict[str, Any]]:
-        return [from_row(row) for row in self._connection.execute(statement).mappings()]
+    def _records(self, statement: _Statement) -> list[dict[str, Any]]:
+        # Row by row the driver takes three times as long.
+        return [from_row(row) for row in self._connection.execute(statement).mappings().all()]
 
     def _split(self, query: LogQuery) -> list[list[ColumnElement[bool]]]:
         """Return conditions whose rows an index has in order; together they are the query's.
@@ -83,21 +96,23 @@ class SqlReader:
             return [indexed(replace(query, levels=(one,))) for one in sorted(set(query.levels))]
         return [indexed(query)]
 
-    def _newest(self, columns: Any, conditions: _Conditions, limit: int) -> Select[Any]:
+    def _newest(self, columns: Any, conditions: _Conditions, limit: int) -> _Statement:
         return self._ordered(columns, conditions, limit, desc)
 
     def _ordered(
         self, columns: Any, conditions: _Conditions, limit: int, direction: Any
-    ) -> Select[Any]:
+    ) -> _Statement:
         branches = [
             select(*columns).where(*branch, *conditions).order_by(direction(_TABLE.c.id))
             for branch in self._branches
         ]
         if len(branches) == 1:
             return branches[0]
-        limited = [select(branch.limit(limit).subquery()) for branch in branches]
-        together = union_all(*limited).subquery()
-        return select(together).order_by(direction(together.c.id))
+        limited = [branch.limit(limit) for branch in branches]
+        if not self._on_postgresql:
+            # It knows no parentheses around the parts.
+            limited = [select(branch.subquery()) for branch in limited]
+        return union_all(*limited).order_by(direction(literal_column("id")))
 
 
 def _older(before: str | None) -> list[ColumnElement[bool]]:

@@ -1,12 +1,14 @@
 """The log store on SQLite and PostgreSQL."""
 
 import os
+import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, delete, exists, select
+from sqlalchemy import Connection, Engine, delete, exists, select
 from sqlalchemy.orm import aliased
 
 from app.logstore import sql_partition_drop, sql_retention
@@ -37,6 +39,7 @@ class SqlStore(CountQuestions):
         self._engine = engine
         self._deadline = deadline
         self._appender = Appender(engine)
+        self._held = threading.local()
         _forget_connections_after_fork(engine)
 
     @property
@@ -47,29 +50,46 @@ class SqlStore(CountQuestions):
     def prepare(self) -> None:
         """Do nothing: migrations make the tables, and batches their partitions."""
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        with store_errors(), self._engine.connect() as connection:
+            self._held.connection = connection
+            try:
+                yield
+            finally:
+                self._held.connection = None
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        if (held := getattr(self._held, "connection", None)) is not None:
+            yield held
+            return
+        with self._engine.connect() as connection:
+            yield connection
+
     def append(self, records: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
         with store_errors():
             return self._appender.append([normalise(record) for record in records], checkpoint)
 
     def page(self, query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
-        with store_errors(), self._engine.connect() as connection:
+        with store_errors(), self._connection() as connection:
             return read_page(SqlReader(connection, query), query, before, limit, self._deadline)
 
     def newer(self, query: LogQuery, after: str, limit: int = 50) -> list[dict[str, Any]]:
-        with store_errors(), self._engine.connect() as connection:
+        with store_errors(), self._connection() as connection:
             return read_newer(SqlReader(connection, query), query, after, limit)
 
     def after(
         self, query: LogQuery, cursor: str | None = None, limit: int = 200
     ) -> tuple[list[dict[str, Any]], str]:
-        with store_errors(), self._engine.connect() as connection:
+        with store_errors(), self._connection() as connection:
             return read_after(SqlReader(connection, query), query, cursor, limit, self._deadline)
 
     def get(self, record_id: str) -> dict[str, Any] | None:
         if (known := valid_id(record_id)) is None:
             return None
         statement = select(*Log.__table__.c).where(Log.id == known, Log.keep.in_(KEEPS))
-        with store_errors(), self._engine.connect() as connection:
+        with store_errors(), self._connection() as connection:
             row = connection.execute(statement).mappings().first()
         return from_row(row) if row else None
 
@@ -78,18 +98,20 @@ class SqlStore(CountQuestions):
         return [(group.values[0], group.count) for group in groups]
 
     def group_by(self, query: LogQuery, fields: Sequence[str], limit: int = 100) -> list[Group]:
-        with store_errors(), self._engine.connect() as connection:
+        with store_errors(), self._connection() as connection:
             return read_groups(connection, query, fields, limit)
 
     def with_counts(self, work: Callable[[SqlCounts], T], *, change: bool = False) -> T:
+        if not change:
+            with store_errors(), self._connection() as connection:
+                return work(SqlCounts(connection))
         with store_errors(), self._engine.begin() as connection:
             counts = SqlCounts(connection)
-            if change:
-                counts.lock()
+            counts.lock()
             return work(counts)
 
     def _occurrences(self, fingerprints: Sequence[str], floor: str) -> Mapping[str, Occurrences]:
-        with store_errors(), self._engine.connect() as connection:
+        with store_errors(), self._connection() as connection:
             return read_occurrences(connection, fingerprints, floor)
 
     def checkpoints(self, source: str) -> list[Checkpoint]:

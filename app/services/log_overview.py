@@ -2,9 +2,10 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from app.logstore import current_store
 from app.logstore.counts import moment_of
 from app.logstore.measures import measures
 from app.services import log_figures
@@ -115,12 +116,7 @@ def _recent(now: datetime, span: timedelta, actions: tuple[str, ...]) -> Stretch
     # Counts are of whole minutes.
     since = (now - span).replace(second=0, microsecond=0)
     query = LogQuery(actions=actions, since=since, until=now)
-    counted = log_figures.buckets(query, ("action", "measure", "status_class"))
-    found: dict[tuple[str, str | None], Counter[int]] = defaultdict(Counter)
-    for (action, measure, status_class), buckets in counted.items():
-        found[action, measure].update(buckets)
-        if (action, status_class) == ("request", 5):
-            found[FAILED, None].update(buckets)
+    found = _counted(query, None).get(0, {})
     return Stretch((now - since) / timedelta(minutes=1), found)
 
 
@@ -153,15 +149,18 @@ def _steps(window: Window, now: datetime) -> tuple[dict[int, Stretch], dict[int,
     return steps, hours
 
 
-def _counted(query: LogQuery, step: int) -> Mapping[int, Found]:
-    """Return what was counted in each step, by its start."""
-    found: dict[int, dict[tuple[str, str | None], Mapping[int, int]]] = defaultdict(dict)
-    for (start, *key), buckets in log_figures.buckets(query, ("action", "measure"), step).items():
-        found[start][key[0], key[1]] = buckets
-    # Asked apart: by status class there would be half as many counts again to read.
-    failed = replace(query, actions=("request",), status_min=500, status_max=599)
-    for (start,), buckets in log_figures.buckets(failed, (), step).items():
-        found[start][FAILED, None] = buckets
+def _counted(query: LogQuery, step: int | None) -> Mapping[int, Found]:
+    """Return what was counted in each step, by its start; without a step, all by 0."""
+    found: dict[int, dict[tuple[str, str | None], Counter[int]]] = defaultdict(
+        lambda: defaultdict(Counter)
+    )
+    fields = ("action", "measure", "status_class")
+    for key, buckets in log_figures.buckets(query, fields, step).items():
+        *start, action, measure, status_class = key
+        one = found[start[0] if start else 0]
+        one[action, measure].update(buckets)
+        if (action, status_class) == ("request", 5):
+            one[FAILED, None].update(buckets)
     return found
 
 
@@ -192,8 +191,12 @@ def overview(name: str, now: datetime) -> Overview:
     window = WINDOWS[name]
     starts = window.starts(now)
     since, until = moment_of(starts[0]), moment_of(starts[-1] + window.step)
-    samples = newest_samples(now)
-    found, seen = figures(window, now, alive(samples, now)), hosts(samples, now)
+    # So many questions would each ask first whether their connection is still alive.
+    with current_store().together():
+        samples = newest_samples(now)
+        found, standing = figures(window, now, alive(samples, now)), standouts(since, until)
+        recording = recorder(now)
+    seen = hosts(samples, now)
     return Overview(
         window=name,
         since=since,
@@ -201,7 +204,7 @@ def overview(name: str, now: datetime) -> Overview:
         empty=not seen and all(value is None or not value for one in found
                                for _, value in one.points),
         figures=found,
-        standouts=standouts(since, until),
+        standouts=standing,
         hosts=seen,
-        recorder=recorder(now),
+        recorder=recording,
     )  # fmt: skip

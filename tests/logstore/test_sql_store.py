@@ -1,5 +1,5 @@
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, event, select
 
 from app.logstore.contract import Checkpoint, LogQuery, StoreUnavailable
 from app.logstore.sql_store import SqlStore
@@ -30,3 +30,18 @@ def test_the_log_is_searched_for_letters_beyond_ascii_as_they_were_written(engin
 
 def test_records_of_a_source_without_checkpoint_are_none(engine: Engine) -> None:
     assert SqlStore(engine).checkpoints(SOURCE) == []
+
+
+def test_what_is_asked_together_goes_through_one_connection(engine: Engine) -> None:
+    store, taken = SqlStore(engine), []
+    put(store, sample(action="request"))
+    event.listen(engine, "checkout", lambda *_: taken.append(1))
+
+    def ask() -> None:
+        assert len(store.page(LogQuery()).records) == store.counted(LogQuery())[0].count == 1
+
+    with store.together():
+        ask()
+    assert len(taken) == 1
+    ask()
+    assert len(taken) == 3
