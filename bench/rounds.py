@@ -106,7 +106,7 @@ def in_turns(
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="glasshouse-bench-"))
             processes.append(stack.enter_context(Process(opponent, clock, folder)))
         for process in processes:
-            process.seconds(max(amount // 5, 1))  # Warm: caches filled, files and tables there.
+            process.seconds(amount)  # Warm: caches filled, files and tables there.
         for _ in range(rounds):
             for process, found in zip(processes, took, strict=True):
                 found.append(process.seconds(amount) / amount)
