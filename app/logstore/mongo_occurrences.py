@@ -20,8 +20,9 @@ def read_occurrences(
     ids = [*first.values(), *newest.values()]
     found = mongo.collection(LOGS).find({"_id": {"$in": ids}}, _LEFT_OUT)
     records = {one["_id"]: from_document(one) for one in found}
+    users = _users(mongo, fingerprints, floor)
     return {
-        name: Occurrences(records[first[name]], records[newest[name]], _users(mongo, name, floor))
+        name: Occurrences(records[first[name]], records[newest[name]], users.get(name, 0))
         for name in fingerprints
         if first.get(name) in records and newest.get(name) in records
     }
@@ -37,8 +38,22 @@ def _ends(mongo: Mongo, fingerprints: Sequence[str], direction: int) -> dict[str
     return {one["_id"]: one["id"] for one in mongo.collection(LOGS).aggregate(pipeline)}
 
 
-def _users(mongo: Mongo, fingerprint: str, floor: str) -> int:
-    wanted = {_NAME: {"$eq": fingerprint}, "_id": {"$gte": floor}}
-    latest = mongo.collection(LOGS).find(wanted, {"_id": False, "user_id": True})
-    found = {one.get("user_id") for one in latest.sort("_id", -1).limit(USERS_AMONG)}
-    return len(found - {None})
+def _users(mongo: Mongo, fingerprints: Sequence[str], floor: str) -> dict[str, int]:
+    """Return how many users the newest records of each fingerprint name, in one question."""
+    if not fingerprints:
+        return {}
+    first, *others = (_users_of(one, floor) for one in fingerprints)
+    joined = [{"$unionWith": {"coll": LOGS, "pipeline": one}} for one in others]
+    found = mongo.collection(LOGS).aggregate([*first, *joined])
+    return {one["_id"]: one["users"] for one in found}
+
+
+def _users_of(fingerprint: str, floor: str) -> list[dict[str, Any]]:
+    return [
+        {"$match": {_NAME: {"$eq": fingerprint}, "_id": {"$gte": floor}}},
+        {"$sort": {"_id": -1}},
+        {"$limit": USERS_AMONG},
+        {"$group": {"_id": "$user_id"}},
+        {"$match": {"_id": {"$ne": None}}},
+        {"$group": {"_id": {"$literal": fingerprint}, "users": {"$sum": 1}}},
+    ]
