@@ -1,6 +1,8 @@
 """Write and read the counts of the SQL log store."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import orjson
@@ -78,32 +80,44 @@ class SqlCounts:
     def sums(
         self, chosen: Selection, tile: Tile, fields: Sequence[str], step: int | None
     ) -> Iterator[tuple[Any, ...]]:
-        # Row by row the driver takes three times as long.
-        summed = self._connection.execute(_summed(chosen, tile, fields, step))
-        for rows in summed.partitions(500):
-            for *values, count in rows:
-                # PostgreSQL sums up to a Decimal; of nothing there is no sum.
-                yield (*values, int(count or 0))
+        for *values, count in self._grouped(chosen, tile, fields, step, _COUNT):
+            # PostgreSQL sums up to a Decimal; of nothing there is no sum.
+            yield (*values, int(count or 0))
 
     def histograms(
         self, chosen: Selection, tile: Tile, fields: Sequence[str], step: int | None
     ) -> Iterator[tuple[Any, ...]]:
-        summed = _summed(chosen, tile, (*fields, "bucket"), step).having(_COUNT != 0).subquery()
-        *columns, bucket, count = summed.c
-        # In one value: a row for each bucket takes ten times as long to read.
-        together = func.json_object_agg if self._on_postgresql else func.json_group_object
-        statement = select(*columns, cast(together(bucket, count), Text)).group_by(*columns)
-        for *values, buckets in self._connection.execute(statement):
-            read = orjson.loads(buckets or "{}")
-            yield (*values, {int(number): count for number, count in read.items()})
+        # In two values of JSON, not summed up: a row for each bucket takes far longer to make and
+        # to read.
+        listed: Any = func.json_agg if self._on_postgresql else func.json_group_array
+        lists = [cast(listed(_TABLE.c[name]), Text) for name in ("bucket", "count")]
+        for *values, numbers, counts in self._grouped(chosen, tile, fields, step, *lists):
+            buckets: dict[int, int] = defaultdict(int)
+            for number, count in zip(_read(numbers), _read(counts), strict=True):
+                buckets[number] += count
+            yield (*values, {number: count for number, count in buckets.items() if count})
+
+    def _grouped(
+        self, chosen: Selection, tile: Tile, fields: Sequence[str], step: int | None, *values: Any
+    ) -> Sequence[Any]:
+        columns: list[ColumnElement[Any]] = [_TABLE.c[name] for name in fields]
+        if step is not None:
+            # A parameter would not be the same in the list and in the grouping.
+            columns.insert(0, literal_column(f"start - start % {step:d}"))
+        statement = (
+            select(*columns, *values).where(*_within(tile), *_conditions(chosen)).group_by(*columns)
+        )
+        if chosen.failed:
+            statement = statement.with_hint(_TABLE, _HINT, "sqlite")
+        # Row by row the driver takes three times as long.
+        return self._connection.execute(statement).all()
 
     def oldest_start(self, step: int) -> int | None:
         return self.oldest_starts([step])[step]
 
     def oldest_starts(self, steps: Sequence[int]) -> dict[int, int | None]:
-        start = func.min(_TABLE.c.start)
-        oldest = [select(start).where(_TABLE.c.step == one).scalar_subquery() for one in steps]
-        return dict(zip(steps, self._connection.execute(select(*oldest)).one(), strict=True))
+        found = self._connection.execute(_oldest_starts(tuple(steps))).one()
+        return dict(zip(steps, found, strict=True))
 
     def first_days(self, fingerprints: Sequence[str]) -> Mapping[str, int]:
         statement = (
@@ -158,17 +172,15 @@ class SqlCounts:
         return None if found is None else second_of(found)
 
 
-def _summed(chosen: Selection, tile: Tile, fields: Sequence[str], step: int | None) -> Select[Any]:
-    columns: list[ColumnElement[Any]] = [_TABLE.c[name] for name in fields]
-    if step is not None:
-        # A parameter would not be the same in the list and in the grouping.
-        columns.insert(0, literal_column(f"start - start % {step:d}").label("point"))
-    statement = (
-        select(*columns, _COUNT.label("sum"))
-        .where(*_within(tile), *_conditions(chosen))
-        .group_by(*columns)
-    )
-    return statement.with_hint(_TABLE, _HINT, "sqlite") if chosen.failed else statement
+@cache
+def _oldest_starts(steps: tuple[int, ...]) -> Select[Any]:
+    # Kept, as putting it together takes longer than carrying it out.
+    start = func.min(_TABLE.c.start)
+    return select(*(select(start).where(_TABLE.c.step == one).scalar_subquery() for one in steps))
+
+
+def _read(numbers: str | None) -> list[int]:
+    return orjson.loads(numbers or "[]")  # type: ignore[no-any-return]
 
 
 def _within(tile: Tile) -> list[ColumnElement[bool]]:

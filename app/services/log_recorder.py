@@ -19,6 +19,8 @@ from app.services import log_service
 from app.services.log_service import LogQuery, Record
 
 _SAMPLES = 120
+# Of a minute: one of them is of this host, unless there are more processes.
+_SAMPLES_THEN = 40
 _SEEN_WITHIN = timedelta(hours=1)
 _ALIVE = timedelta(minutes=2)
 _DAY = timedelta(days=1)
@@ -132,7 +134,7 @@ def days_until_full(log_dir: Path, now: datetime, rate: float | None) -> float |
     usage, own = disk_usage(log_dir), known_host_id(log_dir)
     free = usage.free / usage.total
     query = LogQuery(actions=("sample",), until=now - _SEEN_WITHIN)
-    for one in current_store().newer(query, id_floor(now - _WEEK), _SAMPLES):
+    for one in current_store().newer(query, id_floor(now - _WEEK), _SAMPLES_THEN):
         then = _free_then(one)
         if one["source"] == own and then is not None:
             days = (now - time_of(one["id"])) / _DAY

@@ -14,7 +14,7 @@ from app.logstore.counts import percentiles
 from app.services import log_figures, log_service
 from app.services.log_service import LogQuery, Record
 
-LOOKED_AT = 200
+LOOKED_AT = 100
 _SHOWN = 6
 _WEEK = timedelta(days=7)
 
