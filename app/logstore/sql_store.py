@@ -52,12 +52,13 @@ class SqlStore(CountQuestions):
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        with store_errors(), self._engine.connect() as connection:
+        outer = getattr(self._held, "connection", None)
+        with store_errors(), self._connection() as connection:
             self._held.connection = connection
             try:
                 yield
             finally:
-                self._held.connection = None
+                self._held.connection = outer
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:

@@ -110,9 +110,10 @@ def list_errors(window: str = "24h", shown: str = "open") -> ErrorList:
     if shown not in SHOWN:
         raise BadRequest(f"Choose one of {', '.join(SHOWN)}.")
     query, step = _asked(window)
-    limit = LISTED
+    limit, store = LISTED, current_store()
     while True:
-        found = current_store().error_groups(query, step, limit)
+        with store.together():
+            found = store.error_groups(query, step, limit)
         kinds = [kind for kind in _kinds(found.groups) if kind.state in SHOWN[shown]]
         # Behind many that are of another state there may be more of this one.
         if len(kinds) >= LISTED or not found.left_out or limit >= _MOST_LOOKED_AT:

@@ -21,6 +21,7 @@ from app.logstore.record import time_of
 DEFAULT_WINDOW = timedelta(days=1)
 _STEPS = (60, 300, 600, 3600, 21_600, 86_400)
 _MOST_POINTS = 60
+_COUNTED = (("action", "status_class"), ("route",))
 _DAY = 86_400
 _SLICE = 1000
 _SECONDS = 0.25
@@ -54,12 +55,15 @@ def is_counted(query: LogQuery) -> bool:
 def counted(query: LogQuery) -> Figures:
     """Return the figures of a query that `is_counted`, for the last day if it has no start."""
     query, step = _whole_steps(query)
-    points = current_store().histogram(query, step, "level").points
+    store = current_store()
+    with store.together():
+        points = store.histogram(query, step, "level").points
+        found = [(names, store.counted(query, names, ())) for names in _COUNTED]
     values: dict[str, Counter[Any]] = defaultdict(Counter)
     for point in points:
         values["level"].update(point.by)
-    for fields in (("action", "status_class"), ("route",)):
-        for one in current_store().counted(query, fields, ()):
+    for fields, summaries in found:
+        for one in summaries:
             for name, value in zip(fields, one.values, strict=True):
                 values[name][value] += one.count
     return Figures(points, step, _sorted(values))

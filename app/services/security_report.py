@@ -94,10 +94,12 @@ def report(window: str = "24h") -> SecurityReport:
     if window not in WINDOWS:
         raise BadRequest(f"Choose one of {', '.join(WINDOWS)}.")
     since = datetime.now(UTC) - WINDOWS[window]
-    failed = _newest(since, actions=("login_failed",))
-    logins = _newest(since, actions=("login",)).records
-    refused = [_newest(since, status_min=status, status_max=status) for status in REFUSALS]
-    views = _newest(since, actions=_VIEWS)
+    with current_store().together():
+        failed = _newest(since, actions=("login_failed",))
+        logins = _newest(since, actions=("login",)).records
+        refused = [_newest(since, status_min=status, status_max=status) for status in REFUSALS]
+        views = _newest(since, actions=_VIEWS)
+        changes = _newest(since, 50, actions=CHANGES)
     return SecurityReport(
         failed,
         _attempts(failed.records, logins, "account", "remote_addr"),
@@ -109,7 +111,7 @@ def report(window: str = "24h") -> SecurityReport:
         max((found.since for found in refused if found.since), default=None),
         _tallies(views.records, itemgetter("account", "action")),
         views.since,
-        _newest(since, 50, actions=CHANGES),
+        changes,
     )
 
 

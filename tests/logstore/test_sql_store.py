@@ -41,6 +41,8 @@ def test_what_is_asked_together_goes_through_one_connection(engine: Engine) -> N
         assert len(store.page(LogQuery()).records) == store.counted(LogQuery())[0].count == 1
 
     with store.together():
+        with store.together():
+            ask()
         ask()
     assert len(taken) == 1
     ask()
