@@ -19,6 +19,7 @@ from app.logstore.counts import (
     MAX_POINTS,
     MEASURE,
     MINUTE,
+    NO_DURATION,
     OF_ALL_ROUTES,
     STEPS,
     Selection,
@@ -41,7 +42,7 @@ _QUANTILES = (0.5, 0.95, 0.99)
 _SCAN_SLICE = 1000
 _Rows = Iterable[tuple[Any, ...]]
 _Buckets = dict[tuple[Hashable, ...], Counter[int]]
-_histograms = attrgetter("histograms")
+_histograms, _totals = attrgetter("histograms"), attrgetter("sums")
 
 
 class Counts(Records, Protocol):
@@ -122,15 +123,11 @@ class CountQuestions(ABC):
         self, query: LogQuery, fields: Sequence[str] = (), quantiles: Sequence[float] = _QUANTILES
     ) -> list[Summary]:
         low, high = bounds_of(query)
-        merged = self._sums(
-            _countable(query), low, high, _checked(fields), None, _merged, _histograms
-        )
+        fold, ask = (_merged, _histograms) if quantiles else (_merged_totals, _totals)
+        merged = self._sums(_countable(query), low, high, _checked(fields), None, fold, ask)
         if not fields:
             return [_summary((), merged.get((), Counter()), quantiles)]
-        found = [
-            _summary(tuple(_shown(value) for value in values), buckets, quantiles)
-            for values, buckets in merged.items()
-        ]
+        found = [_summary(tuple(map(_shown, key)), one, quantiles) for key, one in merged.items()]
         return sorted(found, key=lambda one: (-one.count, str(one.values)))
 
     @abstractmethod
@@ -201,7 +198,7 @@ class CountQuestions(ABC):
         fields: Sequence[str],
         step: int | None,
         fold: Callable[[_Rows], T],
-        ask: Callable[[Counts], Callable[..., _Rows]] = attrgetter("sums"),
+        ask: Callable[[Counts], Callable[..., _Rows]] = _totals,
     ) -> T:
         """Return what `fold` makes of the rows, one by one: thousands at once cost a collection."""
         whole = chosen.any_route() and not {"route", "fingerprint"} & set(fields)
@@ -281,6 +278,10 @@ def _merged(rows: _Rows) -> _Buckets:
     for *values, buckets in rows:
         merged[tuple(values)].update(buckets)
     return merged
+
+
+def _merged_totals(rows: _Rows) -> _Buckets:
+    return _merged((*values, {NO_DURATION: count}) for *values, count in rows)
 
 
 def _summary(
