@@ -1,9 +1,6 @@
 """Archiving is killed at each point: no record is lost, none is archived twice, and it goes on."""
 
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +11,8 @@ import pytest
 
 from app.logstore import archive
 from app.logstore.contract import LogQuery
-from tests.helpers import ROOT, wait_for
+from tests.chaos import archiving
+from tests.chaos.crew import CONTEXT
 from tests.logstore.stores import open_store, put, sample
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -55,18 +53,19 @@ class Site:
         ]  # fmt: skip
         self.old |= set(put(self.store, *records))
 
-    def run(self, kill_at: str = "never", kill_after: int = 0, variant: str = "") -> int:
-        command = [sys.executable, ROOT / "tests/chaos/archiving.py", self.log_dir, self.store_url]
-        process = subprocess.Popen(
-            [*command, NOW.isoformat(), kill_at, str(kill_after), variant],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+    def run(self, kill_at: str = "never", kill_after: int = 0, variant: str = "") -> int | None:
+        process = CONTEXT.Process(
+            target=archiving.run,
+            args=(self.log_dir, self.store_url, NOW, kill_at, kill_after, variant),
         )
+        process.start()
         try:
-            wait_for(lambda: process.poll() is not None, 60, f"it goes on at {kill_at}")
+            process.join(60)
+            assert process.exitcode is not None, f"it goes on at {kill_at}"
+            return process.exitcode
         finally:
             process.kill()
-            process.wait()
-        return process.returncode
+            process.join()
 
     def in_store(self) -> set[str]:
         return {one["id"] for one in self.store.page(LogQuery(), limit=100_000).records}

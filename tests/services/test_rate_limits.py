@@ -259,7 +259,7 @@ def test_several_processes_that_hammer_one_database_count_exactly(
     started = []
     for number in range(4):
         ready = tmp_path / f"ready-{number}"
-        arguments = json.dumps([settings, str(ready), str(go), 150])
+        arguments = json.dumps([settings, str(ready), str(go), 60])
         process = subprocess.Popen(
             [sys.executable, "-c", HAMMER, arguments], cwd=ROOT, stdout=subprocess.PIPE
         )
@@ -272,7 +272,7 @@ def test_several_processes_that_hammer_one_database_count_exactly(
         for process, _ in started:
             process.kill()
             process.wait()
-    assert sorted(values) == list(range(1, 601))
+    assert sorted(values) == list(range(1, 241))
 
 
 def output_of(process: "subprocess.Popen[bytes]") -> bytes:
