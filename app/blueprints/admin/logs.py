@@ -15,6 +15,7 @@ from app.services import log_facets, log_service
 from app.services.log_facets import Figures
 from app.services.log_keys import KEYS
 from app.services.log_language import Search
+from app.services.texts import is_plain
 
 PAGE_SIZE = 50
 _ASIDE_MOST = 30
@@ -98,13 +99,15 @@ def beside(filters: Filters, found: Figures | None) -> dict[str, Any]:
 
 
 def _facets(found: Figures) -> Iterator[tuple[str, list[tuple[str, str, int]]]]:
-    """Yield each facet's name with (key, value, count) of its values."""
+    """Yield each facet's name with (key, value, count) of its values; "" is no key to click."""
     for name, values in found.facets.items():
         if chosen := [(*_term(name, value), count) for value, count in values[:_ASIDE_MOST]]:
             yield name.partition("_")[0], chosen
 
 
 def _term(name: str, value: str) -> tuple[str, str]:
+    if not is_plain(value):
+        return "", value
     if name == "status_class":
         return "status", f"{value}xx"
     if name == "user" and not (value.isdigit() or "@" in value):

@@ -159,6 +159,21 @@ def test_the_chart_and_the_facets_are_those_of_the_search(
     assert len(rows(as_admin, without)) == 1
 
 
+def test_each_facet_leads_to_as_many_records_as_it_says_whoever_wrote_them(
+    app: Flask, as_admin: FlaskClient
+) -> None:
+    put(app, made("x", level="NOTICE", action="User Login", user_id="8", host="Ä b", status=799),
+        made("x", level="WARN", action="-x", route='/"a:b', account="root", status=1000),
+        made("x", route="/two\nlines"))  # fmt: skip
+    found = [page(as_admin, f"/admin/logs{path}") for path in ("", "/figures")]
+    links = [link for one in found for link in one.every("a", class_="facet-in")]
+    names = {link.text.rpartition(" ")[0] for link in links}
+    assert names >= {"notice", "warn", "User Login", "-x", '/"a:b', "7xx", "user 8", "root", "Ä b"}
+    for link in links:
+        assert len(rows(as_admin, link["href"])) == int(link.text.rpartition(" ")[2]), link.text
+    assert "two" not in str(names)
+
+
 def test_what_counts_cannot_tell_comes_after_the_page(app: Flask, as_admin: FlaskClient) -> None:
     put(app, made("needle", user_id="7", account="a@b.c", host="web-1", level="ERROR"),
         made("needle", account="bob", ago=timedelta(days=2)), made("hay", user_id="8"))  # fmt: skip
