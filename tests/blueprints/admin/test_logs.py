@@ -1,12 +1,15 @@
+import time
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
+import itsdangerous.timed
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from app.blueprints.admin.logs import PAGE_SIZE
 from tests.blueprints.admin.pages import facts, page, rows
+from tests.helpers import log_lines
 from tests.log_records import failed_request, made, put
 
 SCRIPT = "<script>alert(1)</script>"
@@ -189,6 +192,30 @@ def test_what_counts_cannot_tell_comes_after_the_page(app: Flask, as_admin: Flas
     assert parse_qs(urlsplit(bob).query)["q"] == ["needle account:bob"]
     assert len(late.one("figure").one("tbody").every("tr")) == 2
     assert as_admin.get("/admin/logs/figures?q=level:").status_code == 400
+
+
+def test_opening_the_page_is_one_view_and_nobody_can_look_without_one(
+    app: Flask, as_admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(address: str) -> str:
+        found = page(as_admin, address).every("div")
+        return next(one["data-figures"] for one in found if "data-figures" in one.attributes)
+
+    def views() -> list[str]:
+        return [one["details"]["page"] for one in log_lines(app, "logs_viewed")]
+
+    address = late("/admin/logs?q=needle&range=7d")
+    assert as_admin.get(address).status_code == 200
+    assert views() == ["logs"]
+    for other in (
+        address.replace("needle", "secret"), address.partition("&seen=")[0], f"{address}x",
+        late(f"/admin/logs?q=needle&before={'f' * 8}-ffff-7fff-bfff-{'f' * 12}"),
+    ):  # fmt: skip
+        assert as_admin.get(other).status_code == 200
+    now = time.time()
+    monkeypatch.setattr(itsdangerous.timed.time, "time", lambda: now + 90)
+    as_admin.get(address)
+    assert views() == ["logs", *["figures"] * 5]
 
 
 def test_the_box_can_ask_which_terms_there_are(as_admin: FlaskClient) -> None:
