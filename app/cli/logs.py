@@ -159,7 +159,7 @@ def per_hour(since: datetime, level: str, as_json: bool) -> None:
         counts = log_service.per_hour(hours, levels_from(level))
     highest = max(count for _, count in counts)
     for hour, count in counts:
-        row: dict[str, Any] = {"hour": hour.isoformat(), "count": count}
+        row: dict[str, Any] = {"hour": f"{hour:%Y-%m-%dT%H:%M:%SZ}", "count": count}
         if as_json:
             show_records([row], as_json=True)
         else:

@@ -161,8 +161,8 @@ def id_at(second: int) -> str:
 
 
 def status_class(status: int | None) -> int:
-    """Return 5 for 503; 0 for no status and for what is none."""
-    return status // 100 if status is not None and 100 <= status < 1000 else 0
+    """Return 5 for 503; 0 for no status."""
+    return (status or 0) // 100
 
 
 def bucket(duration_ms: float | None) -> int:

@@ -19,7 +19,7 @@ SEARCHED = (
 # Fields that a query's `equal` may name; but for the first, none has an index of its own.
 PLAIN = (
     "parent_request_id", "method", "path", "outcome", "remote_addr", "host", "release", "logger",
-    "target_type", "target_id",
+    "target_type", "target_id", "account",
 )  # fmt: skip
 LONGEST = 1_000  # Characters; no store is asked for a longer pattern.
 COMMON_LEVELS = frozenset({"DEBUG", "INFO"})

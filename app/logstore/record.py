@@ -55,7 +55,10 @@ TEXTS = {
     "target_id": 255, "outcome": 32, "statement": 65_536,
 }  # fmt: skip
 EXCEPTION_TEXTS = {"type": 255, "message": 65_536, "traceback": 262_144, "fingerprint": 64}
-INTEGERS = {"status": 2**31, "db_count": 2**31, "pid": 2**63}
+# What no answer can have as a status is none: filters and counts would tell it apart.
+INTEGERS = {
+    "status": range(100, 1000), "db_count": range(-(2**31), 2**31), "pid": range(-(2**63), 2**63)
+}  # fmt: skip
 FLOATS = ("duration_ms", "db_ms")
 _BLANK = dict.fromkeys(LogRecord.__annotations__)
 _OTHERS = {"id", "timestamp", "exception", "details", "keep"}
@@ -131,9 +134,9 @@ def _fill(record: dict[str, Any], raw: Mapping[str, Any], details: dict[str, Any
             continue
         elif limit > 0:
             record[name] = _text(value, name, limit, details)
-        elif bound := INTEGERS.get(name):
-            sound = type(value) is int and -bound <= value < bound
-            record[name] = value if sound else _integer(value, name, bound, details)
+        elif within := INTEGERS.get(name):
+            sound = type(value) is int and value in within
+            record[name] = value if sound else _integer(value, name, within, details)
         elif name in FLOATS:
             record[name] = _number(value, name, details)
         elif name not in _OTHERS:
@@ -220,10 +223,10 @@ def _cut(text: str, limit: int, name: str, details: dict[str, Any]) -> str:
     return "…" + text[1 - limit :] if name.endswith("traceback") else text[: limit - 1] + "…"
 
 
-def _integer(value: Any, name: str, bound: int, details: dict[str, Any]) -> int | None:
+def _integer(value: Any, name: str, within: range, details: dict[str, Any]) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and -bound <= value < bound:
+    if isinstance(value, int) and not isinstance(value, bool) and value in within:
         return int(value)
     _put(details, name, value)
     return None

@@ -43,6 +43,7 @@ SCHEMAS: Told = {
         limit=_SOME_NUMBER,
         over={**_FLAG, "description": "Beyond its limit, now."},
         lowest={**_FLAG, "description": "Less is worse."},
+        counted_since={**_MOMENT, "description": "Since when the value was counted."},
         since={**_SOME_MOMENT, "description": "Since when it is over."},
         also={"type": "object", "additionalProperties": _SOME_NUMBER},
         points={"type": "array", "items": _POINT},

@@ -36,7 +36,9 @@ SCHEMAS: dict[str, Any] = {
         "readers": _list({"account": TEXT, "action": TEXT, **_TALLY}, "Who looked at the log."),
         "changes": {"type": "array", "items": schema("Record")},
         "complete_since": {
-            **whole(dict.fromkeys(("failed", "refused", "readers", "changes"), _MOMENT_IF_ANY)),
+            **whole(dict.fromkeys(
+                ("failed", "guessed_at", "refused", "readers", "changes"), _MOMENT_IF_ANY
+            )),
             "description": "Since when a list tells all, where there was more than is looked at.",
         },
     })

@@ -12,7 +12,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 OUTCOMES = ("success", "failed", "refused")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-_STATUS = re.compile(r"(>=|<=|>|<)?([1-9]\d\d)|([1-5])xx", re.IGNORECASE)
+_STATUS = re.compile(r"(>=|<=|>|<)?([1-9]\d\d)|([1-9])xx", re.IGNORECASE)
 _DURATION = re.compile(r"(>=|<=|>|<)?(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|min)?", re.IGNORECASE)
 _LEVEL = re.compile(r"(>=|<=|>|<)?([a-z]+)", re.IGNORECASE)
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
@@ -31,12 +31,17 @@ class BadValue(ValueError):
 
 @dataclass(frozen=True)
 class Key:
-    """One key: how its values are read into fields of a LogQuery, and how it is explained."""
+    """One key: how its values are read into fields of a LogQuery, and how it is explained.
+
+    `foreign` reads a value in quotation marks that is none of ours: another program may have
+    written it.
+    """
 
     read: Callable[[str], Fields]
     example: str
     help: str
     values: tuple[str, ...] = ()
+    foreign: Callable[[str], Fields] | None = None
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str | None:
@@ -150,8 +155,10 @@ def _plain(name: str) -> Callable[[str], Fields]:
 
 KEYS = {
     "level": Key(_level, "level:>=warning", "that level; >= for that and above",
-                 tuple(f"{sign}{level.lower()}" for sign in ("", ">=") for level in LEVELS)),
-    "action": Key(_action, "action:login_failed", "what was done"),
+                 tuple(f"{sign}{level.lower()}" for sign in ("", ">=") for level in LEVELS),
+                 foreign=lambda value: {"levels": (value.upper(),)}),
+    "action": Key(_action, "action:login_failed", "what was done",
+                  foreign=lambda value: {"actions": (value,)}),
     "user": Key(_user, "user:7", "a user's number, or the account's name"),
     "account": Key(_account, "account:ann@example.com", "the e-mail address that was given"),
     "status": Key(_status, "status:5xx", "of the answer: 404, 5xx or >=400",
@@ -167,7 +174,8 @@ KEYS = {
                   "what one request or job caused"),
     "item": Key(_item, "item:42", "everything done to one item"),
     "target": Key(_target, "target:user/7", "everything done to one thing"),
-    "error": Key(_error, "error:a1b2c3", "every time one error happened: its fingerprint"),
+    "error": Key(_error, "error:a1b2c3", "every time one error happened: its fingerprint",
+                 foreign=lambda value: {"fingerprint": value}),
     "outcome": Key(_plain("outcome"), "outcome:failed", "how it ended", OUTCOMES),
     "address": Key(_plain("remote_addr"), "address:203.0.113.9", "where a request came from"),
     "host": Key(_plain("host"), "host:web-1", "the machine that wrote it"),

@@ -1,9 +1,10 @@
 r"""The log's search language: `level:>=warning user:7 -action:request "exact words"`.
 
 A search is terms with spaces between. A term is `key:value` or words to be found; `-` before it
-leaves out what it finds. Quotation marks keep words together, and make a value of any text; in
-them `\"` is a quotation mark and `\\` a backslash. All terms must fit; where a record has one
-value of several, as with `level:` or `host:`, several terms of one key are alternatives.
+leaves out what it finds. Quotation marks keep words together, and make a value of any text, also a
+level or an action of another program; in them `\"` is a quotation mark and `\\` a backslash. All
+terms must fit; where a record has one value of several, as with `level:` or `host:`, several terms
+of one key are alternatives.
 """
 
 import re
@@ -37,9 +38,11 @@ class Term:
     negated: bool = False
     start: int = field(default=0, compare=False)
     end: int = field(default=0, compare=False)
+    quoted: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
-        quoted = _NEEDS_QUOTES.search(self.value) or (not self.key and _reads_as_more(self.value))
+        more = _is_foreign(self) if self.key else _reads_as_more(self.value)
+        quoted = more or _NEEDS_QUOTES.search(self.value)
         value = _quoted(self.value) if quoted else self.value
         return f"{'-' * self.negated}{self.key}{':' * bool(self.key)}{value}"
 
@@ -191,9 +194,12 @@ class _Reader:
     def _fields(self, term: Term) -> dict[str, Any]:
         if not term.key:
             return {"texts": (term.value,)}
+        key = KEYS[term.key]
         try:
-            return KEYS[term.key].read(term.value)
+            return key.read(term.value)
         except BadValue as error:
+            if key.foreign and term.quoted:
+                return key.foreign(term.value)
             near = error.instead and str(Term(term.key, error.instead, term.negated))
             raise _Refused(str(error), self._with(term, near) if near else None) from None
 
@@ -217,7 +223,16 @@ def _term(found: re.Match[str]) -> Term:
     if minus and not key and bare == "":
         # A dash that stands alone is one to be found.
         minus, value = False, "-"
-    return Term(key, value, minus, found.start(), found.end())
+    return Term(key, value, minus, found.start(), found.end(), quoted=bare is None)
+
+
+def _is_foreign(term: Term) -> bool:
+    """Tell whether a value is none of ours, which is asked for in quotation marks."""
+    key = KEYS.get(term.key)
+    try:
+        return bool(key and key.foreign and not key.read(term.value))
+    except BadValue:
+        return True
 
 
 def _reads_as_more(words: str) -> bool:

@@ -51,12 +51,14 @@ DEFAULT = "24h"
 class Figure:
     """One key figure: `value` now, None where nothing is known; `since` when it is `over`.
 
-    `points` has the start of each step with the value of it, oldest first.
+    The value is of the records from `counted_since` on. `points` has the start of each step with
+    the value of it, oldest first.
     """
 
     name: str
     unit: str
     value: float | None
+    counted_since: datetime
     limit: float | None
     over: bool
     lowest: bool
@@ -68,21 +70,29 @@ class Figure:
 def figures(window: Window, now: datetime, samples: Iterable[Record]) -> list[Figure]:
     """Return the ten key figures; `samples` are those of the processes that are alive."""
     steps, hours = _steps(window, now)
-    five_minutes, hour = _recent(now, _NOW, _ACTIONS), _recent(now, timedelta(hours=1), _RARE)
+    # Counts are of whole minutes.
+    minute = now.replace(second=0, microsecond=0)
+    ends = {False: minute - _NOW, True: minute - timedelta(seconds=HOUR)}
+    recent = {False: _recent(now, ends[False], _ACTIONS), True: _recent(now, ends[True], _RARE)}
     sampled = [dict(measures(one)) for one in samples]
     found = []
     for kind in KINDS:
-        recent = hour if kind.hourly else five_minutes
         points = [
             (moment_of(start), kind.ask(one))
             for start, one in (hours if kind.hourly else steps).items()
         ]
-        found.append(_figure(kind, _now(kind, recent, sampled), recent, points))
+        then = recent[kind.hourly]
+        value = _now(kind, then, sampled)
+        found.append(_figure(kind, value, ends[kind.hourly], then, points))
     return found
 
 
 def _figure(
-    kind: Kind, value: float | None, recent: Stretch, points: list[tuple[datetime, float | None]]
+    kind: Kind,
+    value: float | None,
+    counted_since: datetime,
+    recent: Stretch,
+    points: list[tuple[datetime, float | None]],
 ) -> Figure:
     over = kind.exceeds(value)
     since = None
@@ -95,6 +105,7 @@ def _figure(
         name=kind.name,
         unit=kind.unit,
         value=value,
+        counted_since=counted_since,
         limit=kind.limit,
         over=over,
         lowest=kind.lowest,
@@ -112,9 +123,7 @@ def _now(kind: Kind, recent: Stretch, sampled: Sequence[Mapping[str, float]]) ->
     return (min if kind.lowest else max)(values, default=None)
 
 
-def _recent(now: datetime, span: timedelta, actions: tuple[str, ...]) -> Stretch:
-    # Counts are of whole minutes.
-    since = (now - span).replace(second=0, microsecond=0)
+def _recent(now: datetime, since: datetime, actions: tuple[str, ...]) -> Stretch:
     query = LogQuery(actions=actions, since=since, until=now)
     found = _counted(query, None).get(0, {})
     return Stretch((now - since) / timedelta(minutes=1), found)

@@ -14,7 +14,8 @@ from app.observability.events import record_error
 from app.services import email_service, throttle
 from app.services.account_rules import email_problem, normal_email
 from app.services.errors import Invalid
-from app.services.user_service import find_user, replace_password
+from app.services.passwords import password_matches
+from app.services.user_service import UNCHANGED, find_user, replace_password
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,10 @@ def user_of_token(token: str) -> User:
 
 def reset_password(token: str, password: str) -> User:
     """Set a new password with a token, which ends the account's sessions on every device."""
-    return replace_password(user_of_token(token), password, via="mail")
+    user = user_of_token(token)
+    if password_matches(user.password_hash, password):
+        raise Invalid(errors={"password": UNCHANGED})
+    return replace_password(user, password, via="mail")
 
 
 def _void() -> Invalid:

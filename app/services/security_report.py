@@ -80,6 +80,8 @@ class SecurityReport:
     failed: Found
     by_account: list[Attempts]
     by_address: list[Attempts]
+    # Before it no log-in was looked for that came after failures.
+    logins_since: datetime | None
     # By status, account or None, address and route.
     refused: list[Tally]
     refused_since: datetime | None
@@ -96,14 +98,15 @@ def report(window: str = "24h") -> SecurityReport:
     since = datetime.now(UTC) - WINDOWS[window]
     with current_store().together():
         failed = _newest(since, actions=("login_failed",))
-        logins = _newest(since, actions=("login",)).records
+        logins = {name: _logins(failed.records, name) for name in ("account", "remote_addr")}
         refused = [_newest(since, status_min=status, status_max=status) for status in REFUSALS]
         views = _newest(since, actions=_VIEWS)
         changes = _newest(since, 50, actions=CHANGES)
     return SecurityReport(
         failed,
-        _attempts(failed.records, logins, "account", "remote_addr"),
-        _attempts(failed.records, logins, "remote_addr", "account"),
+        _attempts(failed.records, logins["account"].records, "account", "remote_addr"),
+        _attempts(failed.records, logins["remote_addr"].records, "remote_addr", "account"),
+        max((found.since for found in logins.values() if found.since), default=None),
         _tallies(
             (one for found in refused for one in found.records),
             itemgetter("status", "account", "remote_addr", "route"),
@@ -118,6 +121,15 @@ def report(window: str = "24h") -> SecurityReport:
 def _newest(since: datetime, limit: int = SAMPLE, **fields: Any) -> Found:
     page = current_store().page(LogQuery(since=since, **fields), None, limit)
     return Found(list(page.records), id_time(page.next) if page.next else None)
+
+
+def _logins(failed: Sequence[Record], name: str) -> Found:
+    """Return log-ins since the first failure, of those only who failed so often."""
+    counts = Counter(one[name] for one in failed if one[name])
+    names = tuple((name, value) for value, count in counts.items() if count >= GUESSES)
+    if not names:
+        return Found([])
+    return _newest(id_time(failed[-1]["id"]), actions=("login",), equal=names)
 
 
 def _attempts(

@@ -28,6 +28,7 @@ from app.services.texts import is_plain
 
 WRONG_LOGIN = "The e-mail address or the password is wrong."
 SWITCHED_OFF = "This account is switched off. Please ask an administrator."
+UNCHANGED = "This is your present password. Choose another one."
 
 
 def create_user(
@@ -125,7 +126,7 @@ def change_password(user: User, current: str, new: str) -> User:
         raise Invalid(errors={"current": "This is not your current password."})
     throttle.give_back(attempt)
     if new == current:
-        raise Invalid(errors={"password": "This is your present password. Choose another one."})
+        raise Invalid(errors={"password": UNCHANGED})
     return replace_password(user, new, via="page")
 
 

@@ -163,6 +163,7 @@ def test_errors_per_hour_end_with_the_running_hour(app: Flask, run: Run) -> None
     put(app, made("bad", level="ERROR"), made("worse", level="CRITICAL"), made("fine"))
     found = objects(run("per-hour", "--json"))
     assert (len(found), found[-1]["count"], sum(one["count"] for one in found)) == (24, 2, 2)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:00:00Z", found[-1]["hour"])
     assert objects(run("per-hour", "--since", "1h", "--level", "info", "--json"))[-1]["count"] == 3
     last = run("per-hour", "--since", "2h").stdout.splitlines()[-1].split()
     assert last[2:] == ["2", "#" * 40]

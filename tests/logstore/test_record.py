@@ -85,6 +85,15 @@ def test_what_has_no_place_or_the_wrong_type_goes_into_details() -> None:
     assert record["details"] == {"status": "teapot", "pid": True, "colour": "red", "details": 5}
 
 
+@pytest.mark.parametrize(("status", "kept"), [(99, False), (100, True), (999, True), (1000, False)])
+def test_a_status_that_filters_and_counts_would_not_tell_alike_is_none(
+    status: int, kept: bool
+) -> None:
+    record = normalise(sample(status=status))
+    told = (status, {}) if kept else (None, {"status": status})
+    assert (record["status"], record["details"]) == told
+
+
 def test_a_detail_is_not_overwritten_by_an_unknown_name() -> None:
     record = normalise(sample(colour="red", details={"colour": "blue"}))
     assert record["details"] == {"colour": "blue", "colour_": "red"}

@@ -142,10 +142,13 @@ def test_a_token_works_once(ann: User) -> None:
     assert authenticate(EMAIL, NEW, None)
 
 
-def test_a_new_password_that_is_refused_leaves_the_token_good(ann: User) -> None:
+@pytest.mark.parametrize("refused_password", ["short", PASSWORD])
+def test_a_new_password_that_is_refused_leaves_the_token_good(
+    ann: User, refused_password: str
+) -> None:
     token = make_token(ann)
     with pytest.raises(Invalid) as refused:
-        reset_password(token, "short")
+        reset_password(token, refused_password)
     assert set(refused.value.errors) == {"password"}
     assert not is_void(token)
 

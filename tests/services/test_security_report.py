@@ -42,6 +42,25 @@ def test_guessing_is_told_from_a_forgotten_password(app_context: Flask) -> None:
     assert (addresses["10.1.1.1"].failures, addresses["10.1.1.1"].is_suspicious) == (2, False)
 
 
+@pytest.mark.parametrize(
+    ("logins", "address"), [(SAMPLE + 1, "10.2.2.2"), (SAMPLE + 1, "10.0.0.1"), (1, "10.0.0.1")]
+)
+def test_a_guess_is_found_behind_many_logins_of_others_or_it_is_said(
+    app_context: Flask, logins: int, address: str
+) -> None:
+    put(
+        app_context,
+        *(login("bob@b.c", "10.0.0.1", 50 - n) for n in range(GUESSES)),
+        login("bob@b.c", "10.0.0.1", 30, failed=False),
+        *(login("ann@b.c", address, 20, failed=False) for _ in range(logins)),
+    )
+    found = report("1h")
+    told_of_all = address != "10.0.0.1" or logins <= SAMPLE
+    assert (found.logins_since is None) == told_of_all
+    for one in (*found.by_account, *found.by_address):
+        assert one.guessed_at is not None
+
+
 def test_a_login_between_the_failures_begins_the_row_anew(app_context: Flask) -> None:
     half = GUESSES // 2
     put(

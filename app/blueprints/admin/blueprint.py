@@ -1,5 +1,6 @@
 """What all pages of the administrator share: who may see them, and that each view is recorded."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, abort, render_template, request
@@ -47,6 +48,11 @@ def explain_unavailable_store(error: StoreUnavailable) -> ResponseReturnValue:
     """Say that the log store does not answer; the rest of the application goes on."""
     record_error(error, method=request.method, path=request.path)
     return render_template("admin/unavailable.html"), 503
+
+
+def asker(address: Mapping[str, str]) -> str:
+    """Name who asks, and for what: the reader that a signature is for."""
+    return f"{current_user.get_id()} {sorted(address.items())}"
 
 
 def viewed(page: str, **details: Any) -> None:

@@ -1,23 +1,28 @@
 """The log page, what stands beside its rows, and the page of one record."""
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
 from flask import Response, abort, current_app, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
+from itsdangerous import BadData, URLSafeTimedSerializer
 
 from app.blueprints.admin import chart
 from app.blueprints.admin import filters as log_filters
-from app.blueprints.admin.blueprint import bp, viewed
+from app.blueprints.admin.blueprint import asker, bp, viewed
 from app.blueprints.admin.filters import Filters
 from app.models.types import utc_now
 from app.services import log_facets, log_service
 from app.services.log_facets import Figures
 from app.services.log_keys import KEYS
 from app.services.log_language import Search
+from app.services.texts import is_plain
 
 PAGE_SIZE = 50
 _ASIDE_MOST = 30
+# Figures that come later than this are a view of their own.
+_LATE_SECONDS = 60
 
 
 @bp.get("/logs")
@@ -30,20 +35,26 @@ def logs() -> ResponseReturnValue:
     if filters.errors:
         return log_page(filters), 400
     page = log_service.search(filters.query, before=filters.before, limit=PAGE_SIZE)
+    late = filters.address()
     if page.records or not filters.before:
         # A search that goes on and finds nothing shows nobody anything.
         viewed("logs", filters=filters.audit())
+        late["seen"] = str(_views().dumps(_digest(filters)))
     known = log_facets.counted(filters.query) if log_facets.is_counted(filters.query) else None
-    return log_page(filters, page=page, **beside(filters, known))
+    return log_page(filters, page=page, late=late, **beside(filters, known))
 
 
 @bp.get("/logs/figures")
 def log_figures() -> ResponseReturnValue:
-    """Show what the log page lacks: users and hosts, and the chart that counts cannot draw."""
+    """Show what the log page lacks: users and hosts, and the chart that counts cannot draw.
+
+    The page that brings it is recorded already, and proves that with what it signed.
+    """
     filters = log_filters.parse(request.args, utc_now())
     if filters.errors:
         abort(400)
-    viewed("figures", filters=filters.audit())
+    if not _is_recorded(filters):
+        viewed("figures", filters=filters.audit())
     found = log_facets.looked_at(filters.query)
     return render_template("admin/log_figures.html", filters=filters, **beside(filters, found))
 
@@ -98,18 +109,37 @@ def beside(filters: Filters, found: Figures | None) -> dict[str, Any]:
 
 
 def _facets(found: Figures) -> Iterator[tuple[str, list[tuple[str, str, int]]]]:
-    """Yield each facet's name with (key, value, count) of its values."""
+    """Yield each facet's name with (key, value, count) of its values; "" is no key to click."""
     for name, values in found.facets.items():
         if chosen := [(*_term(name, value), count) for value, count in values[:_ASIDE_MOST]]:
             yield name.partition("_")[0], chosen
 
 
 def _term(name: str, value: str) -> tuple[str, str]:
+    if not is_plain(value):
+        return "", value
     if name == "status_class":
         return "status", f"{value}xx"
     if name == "user" and not (value.isdigit() or "@" in value):
         return "account", value
     return name, value.lower() if name == "level" else value
+
+
+def _is_recorded(filters: Filters) -> bool:
+    """Tell whether this user's view of this search was recorded a moment ago."""
+    try:
+        seen = _views().loads(request.args.get("seen", ""), max_age=_LATE_SECONDS)
+    except BadData:
+        return False
+    return bool(seen == _digest(filters))
+
+
+def _views() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt="log-view")
+
+
+def _digest(filters: Filters) -> str:
+    return hashlib.sha256(asker(filters.address()).encode()).hexdigest()
 
 
 def _marked(search: Search) -> Iterator[tuple[str, bool]]:

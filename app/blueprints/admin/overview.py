@@ -1,29 +1,36 @@
 """The overview: what a person asks first. Is something wrong, since when, and where."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app.blueprints.admin.blueprint import bp, viewed
+from app.blueprints.admin.filters import Filters
 from app.blueprints.admin.present import duration
 from app.blueprints.admin.sparkline import Sparkline, sparkline
 from app.blueprints.admin.words import quoted
 from app.models.types import utc_now
-from app.services import log_overview
+from app.services import log_language, log_overview
 from app.services.log_overview import Figure, Window
 
 _WORDS = {
     "1h": "hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days",
 }  # fmt: skip
+# An address has whole seconds, and its end is not in it.
+_SECOND = timedelta(seconds=1)
 # Title, what the number is of, and the search for the records behind it.
 _TITLES = {
     "request_rate": ("Requests", "in the last 5 minutes", "action:request"),
     "response_time": ("Response time", "95 of 100 were faster",
                       "action:request duration:>{over}"),
-    "error_rate": ("Error rate", "of requests failed", "status:5xx"),
-    "query_time": ("Query time", "in the database, 95 of 100 requests", "action:slow_query"),
+    "error_rate": ("Error rate", "of requests failed", "action:request status:5xx"),
+    # What a request took in the database it took in all, at least.
+    "query_time": ("Query time", "in the database, 95 of 100 requests",
+                   "action:request duration:>{over}"),
     "connection_pool": ("Connection pool", "in use, of the fullest process", "action:sample"),
     "disk_free": ("Free disk", "of the fullest disk", "action:sample"),
     "memory": ("Memory", "of the largest process", "action:sample"),
@@ -35,7 +42,10 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Tile:
-    """A figure as the page shows it; `said` is its chart in words."""
+    """A figure as the page shows it; `said` is its chart in words.
+
+    `href` leads to the records behind the number, `chart_href` to those behind its chart.
+    """
 
     figure: Figure
     title: str
@@ -46,6 +56,7 @@ class Tile:
     limit: str
     said: str
     href: str
+    chart_href: str
     chart: Sparkline
 
 
@@ -58,7 +69,7 @@ def index() -> ResponseReturnValue:
     now = utc_now()
     found = log_overview.overview(window.name, now)
     viewed("overview", window=window.name)
-    tiles = [tile(figure, window) for figure in found.figures]
+    tiles = [tile(figure, window, now) for figure in found.figures]
     return render_template(
         "admin/overview.html",
         found=found,
@@ -72,8 +83,11 @@ def index() -> ResponseReturnValue:
 
 def log_link(query: str, window: str, **values: Any) -> str:
     """Return the address of the log page with a search; a value with spaces is quoted."""
-    spelt = {name: quoted(value) for name, value in values.items()}
-    return url_for("admin.logs", q=query.format(**spelt), range=window)
+    return url_for("admin.logs", q=_spelt(query, values), range=window)
+
+
+def _spelt(query: str, values: Mapping[str, Any]) -> str:
+    return query.format(**{name: quoted(value) for name, value in values.items()})
 
 
 def beyond(milliseconds: float | None) -> int:
@@ -81,9 +95,12 @@ def beyond(milliseconds: float | None) -> int:
     return int(0.95 * (milliseconds or 0))
 
 
-def tile(figure: Figure, window: Window) -> Tile:
-    """Return a figure as the page shows it."""
+def tile(figure: Figure, window: Window, now: datetime) -> Tile:
+    """Return a figure of `now` as the page shows it."""
     title, note, query = _TITLES[figure.name]
+    query = _spelt(query, {"over": beyond(figure.value)})
+    filters = Filters(log_language.parse(query))
+    counted: dict[str, Any] = filters.zoomed(figure.counted_since, now + _SECOND)
     number, unit = amount(figure.value, figure.unit)
     values = [value for _, value in figure.points]
     limit = "" if figure.limit is None else " ".join(amount(figure.limit, figure.unit)).strip()
@@ -96,7 +113,8 @@ def tile(figure: Figure, window: Window) -> Tile:
         unit=unit,
         limit=limit,
         said=in_words(figure, window, limit),
-        href=log_link(query, window.name, over=beyond(figure.value)),
+        href=url_for("admin.logs", **counted),
+        chart_href=log_link(query, window.name),
         chart=sparkline(values, figure.limit),
     )
 

@@ -37,8 +37,9 @@ def security_for_programs() -> Response:
     window = request.args.get("window", "24h")
     found = security_report.report(window)
     viewed("api security", window=window)
-    since = {"failed": found.failed.since, "refused": found.refused_since,
-             "readers": found.readers_since, "changes": found.changes.since}  # fmt: skip
+    since = {"failed": found.failed.since, "guessed_at": found.logins_since,
+             "refused": found.refused_since, "readers": found.readers_since,
+             "changes": found.changes.since}  # fmt: skip
     response = jsonify(
         failed_by_account=[_attempts(one) for one in found.by_account],
         failed_by_address=[_attempts(one) for one in found.by_address],

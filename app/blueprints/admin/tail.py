@@ -2,10 +2,9 @@
 
 from flask import Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
-from flask_login import current_user
 
 from app.blueprints.admin import api, filters
-from app.blueprints.admin.blueprint import bp, viewed
+from app.blueprints.admin.blueprint import asker, bp, viewed
 from app.blueprints.admin.filters import Filters
 from app.models.types import utc_now
 from app.services.log_tail import News, follow
@@ -29,8 +28,7 @@ def api_tail() -> ResponseReturnValue:
 
 
 def _news(asked: Filters, page: str) -> News:
-    reader = f"{current_user.get_id()} {sorted(asked.address().items())}"
-    news = follow(asked.query, request.args.get("cursor"), reader)
+    news = follow(asked.query, request.args.get("cursor"), asker(asked.address()))
     if news.begun:
         viewed(page, filters=asked.audit())
     return news

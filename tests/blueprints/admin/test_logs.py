@@ -1,12 +1,15 @@
+import time
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
+import itsdangerous.timed
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from app.blueprints.admin.logs import PAGE_SIZE
 from tests.blueprints.admin.pages import facts, page, rows
+from tests.helpers import log_lines
 from tests.log_records import failed_request, made, put
 
 SCRIPT = "<script>alert(1)</script>"
@@ -159,6 +162,21 @@ def test_the_chart_and_the_facets_are_those_of_the_search(
     assert len(rows(as_admin, without)) == 1
 
 
+def test_each_facet_leads_to_as_many_records_as_it_says_whoever_wrote_them(
+    app: Flask, as_admin: FlaskClient
+) -> None:
+    put(app, made("x", level="NOTICE", action="User Login", user_id="8", host="Ä b", status=799),
+        made("x", level="WARN", action="-x", route='/"a:b', account="root", status=1000),
+        made("x", route="/two\nlines"))  # fmt: skip
+    found = [page(as_admin, f"/admin/logs{path}") for path in ("", "/figures")]
+    links = [link for one in found for link in one.every("a", class_="facet-in")]
+    names = {link.text.rpartition(" ")[0] for link in links}
+    assert names >= {"notice", "warn", "User Login", "-x", '/"a:b', "7xx", "user 8", "root", "Ä b"}
+    for link in links:
+        assert len(rows(as_admin, link["href"])) == int(link.text.rpartition(" ")[2]), link.text
+    assert "two" not in str(names)
+
+
 def test_what_counts_cannot_tell_comes_after_the_page(app: Flask, as_admin: FlaskClient) -> None:
     put(app, made("needle", user_id="7", account="a@b.c", host="web-1", level="ERROR"),
         made("needle", account="bob", ago=timedelta(days=2)), made("hay", user_id="8"))  # fmt: skip
@@ -174,6 +192,30 @@ def test_what_counts_cannot_tell_comes_after_the_page(app: Flask, as_admin: Flas
     assert parse_qs(urlsplit(bob).query)["q"] == ["needle account:bob"]
     assert len(late.one("figure").one("tbody").every("tr")) == 2
     assert as_admin.get("/admin/logs/figures?q=level:").status_code == 400
+
+
+def test_opening_the_page_is_one_view_and_nobody_can_look_without_one(
+    app: Flask, as_admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(address: str) -> str:
+        found = page(as_admin, address).every("div")
+        return next(one["data-figures"] for one in found if "data-figures" in one.attributes)
+
+    def views() -> list[str]:
+        return [one["details"]["page"] for one in log_lines(app, "logs_viewed")]
+
+    address = late("/admin/logs?q=needle&range=7d")
+    assert as_admin.get(address).status_code == 200
+    assert views() == ["logs"]
+    for other in (
+        address.replace("needle", "secret"), address.partition("&seen=")[0], f"{address}x",
+        late(f"/admin/logs?q=needle&before={'f' * 8}-ffff-7fff-bfff-{'f' * 12}"),
+    ):  # fmt: skip
+        assert as_admin.get(other).status_code == 200
+    now = time.time()
+    monkeypatch.setattr(itsdangerous.timed.time, "time", lambda: now + 90)
+    as_admin.get(address)
+    assert views() == ["logs", *["figures"] * 5]
 
 
 def test_the_box_can_ask_which_terms_there_are(as_admin: FlaskClient) -> None:

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from app.blueprints.admin.overview import amount, in_words, log_link
 from app.services.log_overview import WINDOWS, Figure
-from tests.blueprints.admin.pages import page
+from tests.blueprints.admin.pages import page, rows
 from tests.helpers import log_lines
 from tests.log_records import failed_request, made, put
 
@@ -36,10 +36,25 @@ def test_what_is_over_its_threshold_stands_first_and_is_said_in_words(
     chart = tiles[0].one("svg", class_="spark")
     assert chart["role"] == "img"
     assert chart["aria-label"].endswith("Threshold 1 %.")
-    link = urlsplit(tiles[0].one("a")["href"])
+    link = urlsplit(tiles[0].every("a")[1]["href"])
     assert (link.path, parse_qs(link.query)) == (
-        "/admin/logs", {"q": ["status:5xx"], "range": ["1h"]},
+        "/admin/logs", {"q": ["action:request status:5xx"], "range": ["1h"]},
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_a_number_leads_to_exactly_the_records_that_it_was_counted_from(
+    app: Flask, as_admin: FlaskClient, window: str
+) -> None:
+    mails = [made("mail", action=f"email_{word}") for word in ("sent", "failed")]
+    put(app, *requests(2), *requests(3, ago=timedelta(minutes=7)), *mails, *failed_request("r-1"),
+        *(made("login", action="login_failed", ago=timedelta(minutes=at)) for at in (1, 59, 63)),
+        made("sample", action="sample", details={"memory_mb": 9}))  # fmt: skip
+    tiles = page(as_admin, f"/admin?window={window}").one("ul", class_="figures").every("li")
+    found = {tile.one("h2").text: len(rows(as_admin, tile.every("a")[0]["href"])) for tile in tiles}
+    wanted = {"Requests": 3, "Error rate": 1, "Failed log-ins": 2, "E-mail failures": 1}
+    assert {name: found[name] for name in wanted} == wanted
+    assert found["Memory"] == 1
 
 
 def test_all_within_their_thresholds_is_said_too(app: Flask, as_admin: FlaskClient) -> None:
@@ -71,7 +86,8 @@ def test_each_thing_that_stands_out_leads_to_where_it_happened(
         assert log_link("user:7", "1h") in links
     # Whatever the search language becomes, it understands them all.
     searches = {one for one in links if one.startswith("/admin/logs?")}
-    assert len(searches) == 7 + 2
+    # Sample tiles share theirs.
+    assert len(searches) == 14 + 2
     slow = next(one for one in searches if "route:" in one)
     assert page(as_admin, slow).every("td", class_="cell-what")
     for link in searches:
@@ -125,11 +141,11 @@ def test_a_number_is_said_as_a_person_would(
 def test_a_chart_is_told_in_words() -> None:
     noon = datetime(2026, 11, 23, 12, tzinfo=UTC)
     points = [(noon + timedelta(hours=n), value) for n, value in enumerate([1.0, None, 3.0])]
-    figure = Figure("error_rate", "percent", 3.0, 1, True, False, None, {}, points)
+    figure = Figure("error_rate", "percent", 3.0, noon, 1, True, False, None, {}, points)
     assert in_words(figure, WINDOWS["24h"], "1 %") == (
         "In the last 24 hours from 1 % to 3 %, the most at 23 Nov 14:00 UTC. Threshold 1 %."
     )
-    nothing = Figure("error_rate", "percent", None, 1, False, False, None, {}, [(noon, None)])
+    nothing = Figure("error_rate", "percent", None, noon, 1, False, False, None, {}, [(noon, None)])
     assert in_words(nothing, WINDOWS["1h"], "1 %") == "Nothing known in the last hour."
 
 
