@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from app.logstore.record import time_of
 from app.services import log_service
@@ -82,13 +82,15 @@ def _before(query: LogQuery, record_id: str, fits: _Fits) -> _Some:
 
 
 def _after(query: LogQuery, record_id: str, fits: _Fits) -> _Some:
-    """Look ahead in stretches of time, each longer than the one before, while there is time."""
+    """Look ahead while there is time.
+
+    For a host or process, which no index tells apart, in stretches that grow.
+    """
     stop = time.monotonic() + _SECONDS
     found: list[Record] = []
     stretch, low = _FIRST_STRETCH, time_of(record_id)
-    last = query.until or max(low, datetime.now(UTC))
     while True:
-        high = low + stretch if low + stretch < last else None
+        high = low + stretch if query.until and low + stretch < query.until else None
         within = replace(query, since=low, until=high or query.until)
         records = log_service.newer(within, record_id, _SLICE)
         found += filter(fits, records)
