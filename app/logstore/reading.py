@@ -96,6 +96,7 @@ def read_after(
         return known[::-1], _encode(ends)
     stop = time.monotonic() + deadline
     found: list[dict[str, Any]] = []
+    # Each host gets one slice even when time is up, or the last of them would wait forever.
     for source, end in ends.items():
         # A store that was emptied counts anew.
         last = min(seen.get(source, 0), end)

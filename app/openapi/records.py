@@ -7,6 +7,10 @@ from app.openapi.parts import TOKEN, Told, answers, described, query, schema
 
 _RECORDS = {"type": "array", "items": schema("Record")}
 _COUNT = {"type": "integer", "minimum": 0}
+_SHORT_OF_TIME: dict[str, Any] = {
+    "type": ["string", "null"], "format": "date-time",
+    "description": "Set when there was no time to look further.",
+}  # fmt: skip
 _FORMATS = ("application/x-ndjson", "text/csv; charset=utf-8")
 
 
@@ -25,7 +29,10 @@ SCHEMAS: dict[str, Any] = {
         "records": _RECORDS,
         "left_out": {**_COUNT, "description": "How many, between its beginning and its end."},
     }),
-    "RecordContext": _whole({"after": _RECORDS, "record": schema("Record"), "before": _RECORDS}),
+    "RecordContext": _whole({
+        "after": _RECORDS, "record": schema("Record"), "before": _RECORDS,
+        "looked_ahead_to": _SHORT_OF_TIME, "looked_back_to": _SHORT_OF_TIME,
+    }),
     "RecordNews": _whole({
         "cursor": {"type": "string", "description": "For the next look, by whoever got it."},
         "begun": {"type": "boolean", "description": "It follows on nothing that was seen."},

@@ -54,7 +54,11 @@ def context(record_id: str) -> Response:
         raise Invalid(said, errors={"of": said})
     viewed("api context", record_id=record_id, of=of)
     near = around(found, of)
-    return api.fresh(after=near.after, record=found, before=near.before)
+    return api.fresh(
+        after=near.after, record=found, before=near.before,
+        looked_ahead_to=near.ahead_to and near.ahead_to.isoformat(),
+        looked_back_to=near.back_to and near.back_to.isoformat(),
+    )  # fmt: skip
 
 
 @api.bp.get("/requests/<request_id>")
