@@ -125,6 +125,24 @@ def test_an_unbroken_name_widens_no_page_and_an_open_menu_keeps_its_label(
     tab.close()
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_an_account_is_changed_after_a_question_that_can_be_seen(
+    browser: Browser, site: Server, session_state: Any, width: int
+) -> None:
+    account = f"{'w' * 40}{width}@example.com"
+    site.flask("users", "create", account)
+    size = {"width": width, "height": 740}
+    tab = Tab(browser, site, storage_state=session_state, viewport=size)
+    page = tab.page
+    page.goto("/admin/users")
+    page.get_by_role("link", name=account).click()
+    page.get_by_text("Switch off…").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_role("button", name="Switch off").click()
+    page.get_by_text("Switched off", exact=True).wait_for()
+    tab.close()
+
+
 @pytest.mark.parametrize("address", ["/items", "/auth/login"])
 def test_the_first_tab_offers_to_skip_to_the_content(
     browser: Browser, site: Server, address: str

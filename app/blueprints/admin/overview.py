@@ -142,7 +142,10 @@ def amount(value: float | None, unit: str) -> tuple[str, str]:
         return _number(value), "%"
     if unit == "megabytes":
         return _number(value), "MB"
-    return _number(value), {"per minute": "a minute", "per hour": "an hour"}[unit]
+    if unit == "per hour":
+        # Of a few things that were counted in an hour and a part of a minute.
+        return f"{value:,.0f}", "an hour"
+    return _number(value), "a minute"
 
 
 def _number(value: float) -> str:

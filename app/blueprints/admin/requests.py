@@ -36,6 +36,7 @@ def request_story(request_id: str) -> ResponseReturnValue:
         request_id=request_id,
         story=story,
         left_out=left_out,
+        resumes=records[len(records) // 2]["id"] if left_out else None,
         shown=len(records),
         earlier=earlier,
         later=later,

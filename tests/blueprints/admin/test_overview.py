@@ -128,7 +128,7 @@ def test_the_overview_is_no_n_plus_one_itself(app: Flask, as_admin: FlaskClient)
         (0.25, "percent", ("0.25", "%")),
         (1234.5, "megabytes", ("1,234", "MB")),
         (2500.0, "ms", ("2.50", "s")),
-        (3.0, "per hour", ("3", "an hour")),
+        (2.97, "per hour", ("3", "an hour")),
         (0.0, "per minute", ("0", "a minute")),
     ],
 )

@@ -1,7 +1,12 @@
+from datetime import timedelta
+from functools import partial
+
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from app.blueprints.admin.requests import request_story
+from app.services import log_service
 from tests.blueprints.admin.pages import facts, page
 from tests.log_records import failed_request, made, put
 
@@ -22,6 +27,21 @@ def test_a_request_is_told_from_its_first_statement_to_its_answer(
     assert sorted(kinds) == ["ERROR", "INFO", "INFO", "SQL", "SQL"]
     assert kinds[-1] == "INFO"
     assert found.one("div", class_="traceback")
+
+
+def test_a_long_story_says_what_it_leaves_out_and_where(
+    app: Flask, as_admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(app, *(made(f"step {n}", request_id="r-1", ago=timedelta(seconds=9 - n)) for n in range(9)))
+    few = partial(log_service.request_story, limit=4)
+    monkeypatch.setattr(log_service, "request_story", few)
+    found = page(as_admin, "/admin/requests/r-1")
+    assert "first 2 and the last 2 records; 5 between" in found.one("p", class_="looked-back").text
+    steps = found.one("ol", class_="timeline").every("li")
+    said = ["left out" in step.text for step in steps]
+    assert said == [False, False, True, False]
+    assert "5 records" in steps[2].text
+    assert "step 7" in steps[2].text
 
 
 def test_a_request_s_page_names_its_probable_n_plus_one(app: Flask, as_admin: FlaskClient) -> None:
