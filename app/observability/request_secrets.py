@@ -40,7 +40,9 @@ class RequestSecrets:
     def _collect(self, form: bool, json_body: bool) -> None:
         if self._head is None:
             self._head = _all_spellings(self._from_head())
-        found = self._head | _all_spellings(self._from_bodies(form, json_body))
+        found = self._head
+        if form or json_body:
+            found = found | _all_spellings(self._from_bodies(form, json_body))
         self._all = tuple(longest_first(found))
         self._form_seen, self._json_seen = form, json_body
 
