@@ -3,7 +3,7 @@
 import time
 from functools import lru_cache
 
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request, Response, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_flask_exporter import PrometheusMetrics
 
@@ -45,6 +45,7 @@ requests_unknown_method_total = Counter(
 )
 
 REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10)
+_BEGAN = "glasshouse.metrics_began"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -95,7 +96,8 @@ class RequestMetrics:
         self._series = lru_cache(maxsize=None)(self._find)
 
     def begin(self) -> None:
-        g.metrics_began = time.perf_counter()
+        asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+        asked.environ[_BEGAN] = time.perf_counter()
 
     def count(self, response: Response) -> Response:
         """Count a request once: if another hook raises, Flask runs the hooks again."""
@@ -111,7 +113,7 @@ class RequestMetrics:
 
     def _count(self, status: int) -> None:
         asked: Request = request._get_current_object()  # type: ignore[attr-defined]
-        began: float | None = g.pop("metrics_began", None)
+        began: float | None = asked.environ.pop(_BEGAN, None)
         if began is None or hasattr(asked, "prom_do_not_track"):
             return
         if asked.method not in METHODS:

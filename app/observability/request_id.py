@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from flask import Flask, Request, Response, g, request, session
+from flask import Flask, Request, Response, request, session
 
 from app.observability import log_context
 from app.observability.ids import new_id
@@ -12,6 +12,7 @@ from app.observability.request_secrets import RequestSecrets
 
 HEADER = "X-Request-ID"
 _IN_ENVIRON = "HTTP_X_REQUEST_ID"
+_BOUND = "glasshouse.bound"
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -45,7 +46,8 @@ def _begin() -> None:
     if asked.endpoint != "static" and (claim := session.get("_user_id")):
         # Signed, so true of whoever holds the session; the user loader corrects an ended one.
         fields |= {"user_id": str(claim).partition(":")[0], "account": session.get("account")}
-    g.log_context_token = log_context.bind(**fields)
+    # A request's own dictionary, where g takes four times as long.
+    asked.environ[_BOUND] = log_context.bind(**fields)
 
 
 def _return(response: Response) -> Response:
@@ -54,7 +56,8 @@ def _return(response: Response) -> Response:
 
 
 def _end(_exc: BaseException | None) -> None:
-    token = g.pop("log_context_token", None)
+    asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+    token = asked.environ.pop(_BOUND, None)
     if token is not None:
         log_context.reset(token)
         use_request_secrets(None)

@@ -72,14 +72,15 @@ def sensitive_values(value: Any, sensitive: bool = False, depth: int = 0) -> Ite
     """Yield every text and number below a sensitive key."""
     if depth > 50:
         return
-    if isinstance(value, Mapping):
+    if isinstance(value, str | int | float):
+        if sensitive:
+            yield text_of(value)
+    elif isinstance(value, (dict, Mapping)):
         for key, item in value.items():
             yield from sensitive_values(item, sensitive or is_sensitive(str(key)), depth + 1)
     elif isinstance(value, list | tuple):
         for item in value:
             yield from sensitive_values(item, sensitive, depth + 1)
-    elif sensitive and isinstance(value, str | int | float):
-        yield text_of(value)
 
 
 # Most requests carry the same names. Not many are kept: a client may make them up.
