@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, Response, g, session
+from flask import Flask, g, session
+from flask.sessions import SessionMixin
 
 _POLICY = "; ".join(
     (
@@ -33,7 +34,6 @@ _STAY_ON_HTTPS = ("Strict-Transport-Security", "max-age=31536000")
 
 def init_app(app: Flask) -> None:
     """Add the headers to every response; a view that sets one itself keeps its own."""
-    app.after_request(_say_who_may_keep)
     production = app.config["APP_ENV"] == "production"
     # Where they leave for the server, as a list: each in Flask's own object is checked twice.
     app.wsgi_app = _adding(app.wsgi_app, production)  # type: ignore[assignment,method-assign]
@@ -47,12 +47,14 @@ def _adding(wsgi_app: WSGIApplication, production: bool) -> WSGIApplication:
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             # Asked now: within, a trusted proxy's word has been taken for the scheme.
             secure = environ["wsgi.url_scheme"] in {"https", "wss"}
-            there = {name.lower() for name, _ in headers}
+            there = {name.lower(): value for name, value in headers}
             headers += [
                 header
                 for lowered, header in (over_https if secure and production else over_http)
                 if lowered not in there
             ]
+            if "cache-control" not in there and _is_content(there.get("content-type", "")):
+                headers.append(("Cache-Control", _who_may_keep()))
             return start_response(status, headers, *exc_info)
 
         return wsgi_app(environ, start)
@@ -60,17 +62,15 @@ def _adding(wsgi_app: WSGIApplication, production: bool) -> WSGIApplication:
     return adding
 
 
-def _say_who_may_keep(response: Response) -> Response:
-    if "Cache-Control" not in response.headers and _is_content(response):
-        response.headers.add("Cache-Control", _who_may_keep())
-    return response
-
-
-def _is_content(response: Response) -> bool:
-    kind = response.mimetype or ""
+def _is_content(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].rstrip().lower()
     return kind == "text/html" or kind.endswith("json")
 
 
 def _who_may_keep() -> str:
     """Return how a page may be cached: not at all when it was made for somebody signed in."""
-    return "no-store" if "_user_id" in session or "api_token" in g else "private, no-cache"
+    # The request is still at hand: its answer only now begins. Asked directly, because each
+    # question to a proxy takes as long as all of the headers above.
+    held: SessionMixin = session._get_current_object()  # type: ignore[attr-defined]
+    own = "_user_id" in held or "api_token" in g._get_current_object()
+    return "no-store" if own else "private, no-cache"

@@ -1,16 +1,17 @@
 """One canonical record per request, written before the last byte of the answer."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, g, request
 
 from app.observability import log_context, query_timer
 from app.observability.events import record_event
 from app.observability.log_redaction import use_request_secrets
+from app.observability.query_timer import QueryStats
 from app.observability.request_secrets import RequestSecrets
 
 # Probes, scrapes, static files and the polls of an open tail come in numbers and say nothing while
@@ -22,47 +23,56 @@ _QUIET = (
 _USER_AGENT_LENGTH = 200
 
 
-@dataclass(slots=True)
-class _Access:
-    stats: query_timer.QueryStats
-    started: float = field(default_factory=time.perf_counter)
-    # Set as soon as the record is written or is a stream's own business: if another hook
-    # raises, Flask runs the hooks again.
-    settled: bool = False
-
-
 def init_app(app: Flask) -> None:
     """Record each request; comes before every hook that can fail, so that it sees its answer."""
-    app.before_request(_begin)
-    app.after_request(_record)
-    app.teardown_request(_record_propagated)
+    log = AccessLog(app.config["SLOW_QUERY_MS"])
+    app.before_request(log.begin)
+    app.after_request(log.record)
+    app.teardown_request(log.record_propagated)
 
 
-def _begin() -> None:
-    g.access = _Access(query_timer.start())
+class AccessLog:
+    """Write a request's record when its account of statements ends, which happens once.
 
+    If another hook raises, Flask runs the hooks again.
+    """
 
-def _record(response: Response) -> Response:
-    access: _Access | None = g.get("access")
-    if access is None or access.settled:
+    def __init__(self, slow_ms: float) -> None:
+        self._slow_ms = slow_ms
+
+    def begin(self) -> None:
+        query_timer.start()
+
+    def record(self, response: Response) -> Response:
+        stats = query_timer.stop()
+        asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+        quiet = response.status_code < 400 and (asked.endpoint or "").startswith(_QUIET)
+        if stats is None or quiet:
+            return response
+        write = partial(self._write, stats, _fields(asked, response.status_code))
+        if response.is_streamed and not response.direct_passthrough:
+            response.response = _RecordedStream(response, stats, write)
+        else:
+            write()
         return response
-    access.settled = True
-    if response.status_code < 400 and (request.endpoint or "").startswith(_QUIET):
-        return response
-    fields = _fields(response.status_code)
-    if response.is_streamed and not response.direct_passthrough:
-        response.response = _RecordedStream(response, access, fields)
-    else:
-        _write(access, fields)
-    return response
 
+    def record_propagated(self, exc: BaseException | None) -> None:
+        """Record what left Flask without an answer, as in debug mode and under TESTING."""
+        stats = query_timer.stop()
+        if exc is not None and stats is not None:
+            asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+            self._write(stats, _fields(asked, 500))
 
-def _record_propagated(exc: BaseException | None) -> None:
-    # In debug mode and under TESTING an exception leaves Flask without an answer.
-    access: _Access | None = g.pop("access", None)
-    if exc is not None and access is not None and not access.settled:
-        _write(access, _fields(500))
-    query_timer.stop()
+    def _write(self, stats: QueryStats, fields: dict[str, Any], outcome: str | None = None) -> None:
+        duration = round((time.perf_counter() - stats.started) * 1000, 3)
+        if (duration >= self._slow_ms or fields["status"] >= 500) and stats.queries:
+            fields["details"]["queries"] = stats.story()
+        if repeated := stats.n_plus_one():
+            fields["details"]["n_plus_one"] = repeated
+        record_event(
+            "request", "request", duration_ms=duration, db_ms=round(stats.total_ms, 3),
+            db_count=stats.count, outcome=outcome, **fields,
+        )  # fmt: skip
 
 
 class _RecordedStream:
@@ -71,15 +81,15 @@ class _RecordedStream:
     Not a generator: closing one that was never started, as for HEAD, would record nothing.
     """
 
-    def __init__(self, response: Response, access: _Access, fields: dict[str, Any]) -> None:
+    def __init__(self, response: Response, stats: QueryStats, write: Callable[..., None]) -> None:
         self._body: Any = response.response
         self._chunks = iter(self._body)
         # With a length that the client was told, its last byte can come before the stream's end.
         self._missing = response.content_length
         # Nobody asks for the body of an answer that has none.
         self._outcome = "success" if request.method == "HEAD" else "aborted"
-        self._write: Any = lambda outcome: _write(access, {**fields, "outcome": outcome})
-        self._stats = access.stats
+        self._write: Callable[..., None] | None = write
+        self._stats = stats
         self._bound = log_context.current()
         self._secrets = RequestSecrets(request._get_current_object())  # type: ignore[attr-defined]
 
@@ -120,12 +130,11 @@ class _RecordedStream:
     def _record(self, outcome: str) -> None:
         write, self._write = self._write, None
         if write is not None:
-            write(outcome)
+            write(outcome=outcome)
 
 
-def _fields(status: int) -> dict[str, Any]:
+def _fields(asked: Request, status: int) -> dict[str, Any]:
     # Taken now: a stream ends when the request's context is gone.
-    asked = request._get_current_object()  # type: ignore[attr-defined]
     context, agent = log_context.current(), asked.environ.get("HTTP_USER_AGENT", "")
     details: dict[str, Any] = {"user_agent": agent[:_USER_AGENT_LENGTH]}
     if context.get("user_id") and "_login_user" not in g:
@@ -136,20 +145,5 @@ def _fields(status: int) -> dict[str, Any]:
         "path": asked.path,
         "status": status,
         "remote_addr": asked.remote_addr,
-        "slow_ms": current_app.config["SLOW_QUERY_MS"],
         "details": details,
     }
-
-
-def _write(access: _Access, fields: dict[str, Any]) -> None:
-    duration = round((time.perf_counter() - access.started) * 1000, 3)
-    slow = duration >= fields.pop("slow_ms")
-    stats = access.stats
-    if (slow or fields["status"] >= 500) and stats.queries:
-        fields["details"]["queries"] = stats.story()
-    if repeated := stats.n_plus_one():
-        fields["details"]["n_plus_one"] = repeated
-    record_event(
-        "request", "request", duration_ms=duration, db_ms=round(stats.total_ms, 3),
-        db_count=stats.count, **fields,
-    )  # fmt: skip

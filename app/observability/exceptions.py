@@ -2,7 +2,7 @@
 
 import hashlib
 import traceback
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -45,7 +45,7 @@ def place(exc: BaseException) -> str | None:
     return f"{file}:{line} in {function}"
 
 
-@lru_cache(maxsize=4096)
+@cache
 def project_file(filename: str) -> str | None:
     """Return a file's path within this project, or None for the code of others."""
     if filename.startswith(ROOT) and "site-packages" not in filename:

@@ -28,6 +28,13 @@ class ConsoleHandler(logging.StreamHandler[Any]):
         super().__init__(sys.stderr)
         self.addFilter(ContextFilter())
 
+    def emit(self, record: logging.LogRecord) -> None:
+        # Python flushes stderr at each line by itself.
+        try:
+            self.stream.write(self.format(record) + self.terminator)
+        except Exception:  # noqa: BLE001 - logging may not raise into a request
+            self.handleError(record)
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Stay silent: the file has the record, and stdlib's answer would print its arguments."""
 

@@ -1,16 +1,11 @@
 """The metrics of the product, by the names that Prometheus shows, and what counts requests."""
 
-import threading
 import time
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
-from weakref import WeakSet
 
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request, Response, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_flask_exporter import PrometheusMetrics
-from sqlalchemy import Engine, event
 
 from app.extensions import db
 
@@ -37,8 +32,6 @@ db_pool_connections = Gauge(
     multiprocess_mode="livesum",
     registry=REGISTRY,
 )
-# Kept: finding what labels() finds takes longer than to set it.
-_in_use, _idle = (db_pool_connections.labels(state) for state in ("in_use", "idle"))
 log_records_total = Counter(
     "log_records_total", "Records written to the log.", ["level"], registry=REGISTRY
 )
@@ -52,11 +45,12 @@ requests_unknown_method_total = Counter(
 )
 
 REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10)
+_BEGAN = "glasshouse.metrics_began"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def init_app(app: Flask) -> None:
-    """Count this app's requests and watch its connection pools; needs the database bound."""
+    """Count this app's requests."""
     # Each app has its own request metrics: two in one process would count into one another's.
     registry = CollectorRegistry(auto_describe=True)
     app.extensions["request_metrics"] = registry
@@ -64,9 +58,18 @@ def init_app(app: Flask) -> None:
     app.before_request(counted.begin)
     app.after_request(counted.count)
     app.teardown_request(counted.count_propagated)
-    with app.app_context():
-        for engine in db.engines.values():
-            _pools.listen(engine)
+
+
+def show_pools() -> None:
+    """Show what the connections of the app at hand do at this moment.
+
+    Asked now and then: to follow each connection out of its pool and back would be a request's
+    dearest metric.
+    """
+    pools = [engine.pool for engine in db.engines.values()]
+    for state, ask in (("in_use", "checkedout"), ("idle", "checkedin")):
+        # A pool of one connection counts nothing.
+        db_pool_connections.labels(state).set(sum(getattr(pool, ask, int)() for pool in pools))
 
 
 class RequestMetrics:
@@ -93,7 +96,8 @@ class RequestMetrics:
         self._series = lru_cache(maxsize=None)(self._find)
 
     def begin(self) -> None:
-        g.metrics_began = time.perf_counter()
+        asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+        asked.environ[_BEGAN] = time.perf_counter()
 
     def count(self, response: Response) -> Response:
         """Count a request once: if another hook raises, Flask runs the hooks again."""
@@ -109,7 +113,7 @@ class RequestMetrics:
 
     def _count(self, status: int) -> None:
         asked: Request = request._get_current_object()  # type: ignore[attr-defined]
-        began: float | None = g.pop("metrics_began", None)
+        began: float | None = asked.environ.pop(_BEGAN, None)
         if began is None or hasattr(asked, "prom_do_not_track"):
             return
         if asked.method not in METHODS:
@@ -124,41 +128,3 @@ class RequestMetrics:
 
     def _find(self, method: str, rule: str, status: int) -> tuple[Histogram, Counter]:
         return self._durations.labels(method, rule, status), self._totals.labels(method, status)
-
-
-class PoolWatch:
-    """Show how many connections of all engines in this process are in use, and how many idle.
-
-    Weak sets of the pool's records: the pool also reports the return of what it never handed
-    out, and an engine that nobody needs any more takes its connections with it.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._opened: WeakSet[Any] = WeakSet()
-        self._used: WeakSet[Any] = WeakSet()
-
-    def listen(self, engine: Engine) -> None:
-        """Follow an engine's pool; also clears what a dead worker left in this worker's slot."""
-        event.listen(engine, "connect", self._on(self._opened.add))
-        event.listen(engine, "checkout", self._on(self._used.add))
-        event.listen(engine, "checkin", self._on(self._used.discard))
-        event.listen(engine, "close", self._on(self._opened.discard))
-        with self._lock:
-            self._show()
-
-    def _on(self, change: Callable[[Any], None]) -> Callable[..., None]:
-        def listener(_connection: Any, record: Any, *_: Any) -> None:
-            with self._lock:
-                change(record)
-                self._show()
-
-        return listener
-
-    def _show(self) -> None:
-        used = len(self._used)
-        _in_use.set(used)
-        _idle.set(max(len(self._opened) - used, 0))
-
-
-_pools = PoolWatch()

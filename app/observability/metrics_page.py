@@ -13,7 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_flask_exporter import PrometheusMetrics
 
 from app.observability.measured_metrics import Measured, several_workers
-from app.observability.metrics import REGISTRY
+from app.observability.metrics import REGISTRY, show_pools
 
 
 class Source(Protocol):
@@ -39,6 +39,8 @@ def show_metrics() -> Response:
             {"WWW-Authenticate": 'Bearer realm="metrics"'},
             "text/plain",
         )
+    # Other workers' samplers show theirs every few seconds.
+    show_pools()
     registry: Any = CollectorRegistry(support_collectors_without_names=True)
     registry.register(_Union(_sources(current_app)))
     if names := request.args.getlist("name[]"):

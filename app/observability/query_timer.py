@@ -27,6 +27,9 @@ _N_PLUS_ONE = 5
 _MAX_N_PLUS_ONE = 3
 _SHORT_STATEMENT = 200
 _MAX_STACK = 80
+# Frames of ours and of SQLAlchemy that stand behind every statement: those from _calling_line() to
+# Connection.exec_driver_sql(). Python makes a frame only when it is looked at.
+_NEVER_CALLING = 7
 _OWN_FOLDER = "app/observability/"
 
 
@@ -95,9 +98,11 @@ def resume(stats: QueryStats | None) -> None:
     _stats.set(stats)
 
 
-def stop() -> None:
-    """End the account that start() began."""
+def stop() -> QueryStats | None:
+    """End the account that start() began, and return it; None if it has ended."""
+    stats = _stats.get()
     _stats.set(None)
+    return stats
 
 
 def _timed(context_class: type[ExecutionContext], slow_ms: float) -> type[ExecutionContext]:
@@ -181,7 +186,7 @@ def shape(sql: str) -> str:
 
 def _calling_line() -> str | None:
     """Return the innermost line of this project, outside this folder, that asked."""
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(_NEVER_CALLING)
     for _ in range(_MAX_STACK):
         if frame is None:
             return None

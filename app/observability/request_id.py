@@ -3,7 +3,8 @@
 import re
 from typing import Any
 
-from flask import Flask, Request, Response, g, request, session
+from flask import Flask, Request, Response, request, session
+from flask.sessions import SessionMixin
 
 from app.observability import log_context
 from app.observability.ids import new_id
@@ -12,6 +13,7 @@ from app.observability.request_secrets import RequestSecrets
 
 HEADER = "X-Request-ID"
 _IN_ENVIRON = "HTTP_X_REQUEST_ID"
+_BOUND = "glasshouse.bound"
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -42,10 +44,19 @@ def _begin() -> None:
     }
     if asked.url_rule is not None:
         fields["route"] = asked.url_rule.rule
-    if asked.endpoint != "static" and (claim := session.get("_user_id")):
-        # Signed, so true of whoever holds the session; the user loader corrects an ended one.
-        fields |= {"user_id": str(claim).partition(":")[0], "account": session.get("account")}
-    g.log_context_token = log_context.bind(**fields)
+    if asked.endpoint != "static":
+        fields |= _who_claims_to_ask()
+    # A request's own dictionary, where g takes four times as long.
+    asked.environ[_BOUND] = log_context.bind(**fields)
+
+
+def _who_claims_to_ask() -> dict[str, Any]:
+    held: SessionMixin = session._get_current_object()  # type: ignore[attr-defined]
+    claim = held.get("_user_id")
+    if not claim:
+        return {}
+    # Signed, so true of whoever holds the session; the user loader corrects an ended one.
+    return {"user_id": str(claim).partition(":")[0], "account": held.get("account")}
 
 
 def _return(response: Response) -> Response:
@@ -54,7 +65,8 @@ def _return(response: Response) -> Response:
 
 
 def _end(_exc: BaseException | None) -> None:
-    token = g.pop("log_context_token", None)
+    asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+    token = asked.environ.pop(_BOUND, None)
     if token is not None:
         log_context.reset(token)
         use_request_secrets(None)

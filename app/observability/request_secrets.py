@@ -40,7 +40,9 @@ class RequestSecrets:
     def _collect(self, form: bool, json_body: bool) -> None:
         if self._head is None:
             self._head = _all_spellings(self._from_head())
-        found = self._head | _all_spellings(self._from_bodies(form, json_body))
+        found = self._head
+        if form or json_body:
+            found = found | _all_spellings(self._from_bodies(form, json_body))
         self._all = tuple(longest_first(found))
         self._form_seen, self._json_seen = form, json_body
 
@@ -70,14 +72,15 @@ def sensitive_values(value: Any, sensitive: bool = False, depth: int = 0) -> Ite
     """Yield every text and number below a sensitive key."""
     if depth > 50:
         return
-    if isinstance(value, Mapping):
+    if isinstance(value, str | int | float):
+        if sensitive:
+            yield text_of(value)
+    elif isinstance(value, (dict, Mapping)):
         for key, item in value.items():
             yield from sensitive_values(item, sensitive or is_sensitive(str(key)), depth + 1)
     elif isinstance(value, list | tuple):
         for item in value:
             yield from sensitive_values(item, sensitive, depth + 1)
-    elif sensitive and isinstance(value, str | int | float):
-        yield text_of(value)
 
 
 # Most requests carry the same names. Not many are kept: a client may make them up.

@@ -72,7 +72,7 @@ def test_a_forked_child_starts_anew() -> None:
         child = os.fork()
         if child == 0:
             signal.alarm(5)
-            anew = ids._last_ms == 0 and next(ids._entropy, None) is None
+            anew = ids._last_ms == 0 and next(ids._endings, None) is None
             os._exit(0 if anew and new_id() != before else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert new_id() > before

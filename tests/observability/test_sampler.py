@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy.pool import StaticPool
 
 from app import db
-from app.observability import sampler
+from app.observability import metrics, sampler
 from app.observability.sampler import Sampler, pool_use, take_sample
 from tests.helpers import log_lines, wait_for
 
@@ -84,3 +84,15 @@ def test_what_fails_is_told_once_and_ends_nothing(
     wait_for(lambda: log_lines(quick, "sample"))
     told = [one for one in log_lines(quick) if one["message"] == "sample_not_taken"]
     assert [one["exception"]["type"] for one in told] == ["OSError"]
+
+
+def test_it_shows_the_pool_without_being_asked(quick: Flask) -> None:
+    def in_use() -> float:
+        return metrics.db_pool_connections.labels("in_use")._value.get()
+
+    with quick.app_context():
+        engine = db.engine
+    sampler.start(quick)
+    with engine.connect():
+        wait_for(lambda: in_use() == 1)
+    wait_for(lambda: in_use() == 0)
