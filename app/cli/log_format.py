@@ -110,7 +110,8 @@ def _what(record: Mapping[str, Any]) -> str:
     if record.get("target_id"):
         parts.append(f"{record.get('target_type') or 'target'} {record['target_id']}")
     if record.get("outcome") not in (None, "success"):
-        parts.append(f"{record['outcome']} {details.get('reason') or ''}".rstrip())
+        why = details.get("fields") or details.get("reason") or ""
+        parts.append(f"{record['outcome']} {why}".rstrip())
     if details.get("place") or details.get("line"):
         parts.append(f"({details.get('place') or details['line']})")
     return "  ".join(part for part in parts if part)
