@@ -59,7 +59,13 @@ def show_table(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
             line[name].rjust(widths[name]) if name in numbers else line[name].ljust(widths[name])
             for name in names
         )  # fmt: skip
-        show(click.style("  ".join(cells).rstrip(), bold=number == 0))
+        text = "  ".join(cells).rstrip()
+        show(text) if number else show_heading(text)
+
+
+def show_heading(text: str) -> None:
+    """Print the line above a table."""
+    show(click.style(text, bold=True))
 
 
 def bar(count: int, highest: int) -> str:
