@@ -9,6 +9,7 @@ EMAIL_MAX = 254
 NAME_MAX = 80
 PASSWORD_MIN = 10
 PASSWORD_MAX = 128
+PASSWORD_DIFFERENT = 5
 
 # ASCII only: look-alike letters that fold to the same text must not reach another's account.
 _EMAIL = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)*")
@@ -45,6 +46,8 @@ def password_problem(password: str, email: str) -> str | None:
         return f"Use {PASSWORD_MIN} to {PASSWORD_MAX} characters."
     if not is_plain(password):
         return "Use only letters, digits, signs and spaces."
+    if len(set(password)) < PASSWORD_DIFFERENT:
+        return f"Use at least {PASSWORD_DIFFERENT} different characters."
     if password.strip().lower() == email:
         return "Use something other than your e-mail address."
     return None

@@ -15,7 +15,13 @@ from wtforms import (
 )
 from wtforms.validators import EqualTo, StopValidation
 
-from app.services.account_rules import EMAIL_MAX, NAME_MAX, PASSWORD_MAX, PASSWORD_MIN
+from app.services.account_rules import (
+    EMAIL_MAX,
+    NAME_MAX,
+    PASSWORD_MAX,
+    PASSWORD_MIN,
+    password_problem,
+)
 from app.services.errors import ServiceError
 from app.services.texts import is_plain
 
@@ -72,7 +78,13 @@ def _password(
 
 
 def _new_password(label: str = "Password") -> Field:
-    return _password(label, "Enter a password.", "new-password")
+    return _password(label, "Enter a password.", "new-password", _is_good)
+
+
+def _is_good(_form: Form, field: Field) -> None:
+    # The service asks this as well; asked here, it is said together with what the form finds.
+    if problem := password_problem(field.data, ""):
+        raise StopValidation(problem)
 
 
 def _repeat() -> Field:

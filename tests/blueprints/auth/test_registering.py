@@ -50,6 +50,13 @@ def test_a_bad_registration_names_its_field_and_makes_nothing(
         assert db.session.query(User).count() == 0
 
 
+def test_a_short_password_and_another_one_below_it_are_said_together(client: FlaskClient) -> None:
+    data = {**REGISTRATION, "password": "short", "repeat": "other"}
+    page = page_of(client.post("/auth/register", data=data))
+    assert page.problem("password") == "Use 10 to 128 characters."
+    assert page.problem("repeat") == "The two passwords are not the same."
+
+
 def test_an_address_that_has_an_account_is_a_problem_of_its_field(
     client: FlaskClient, user: Account
 ) -> None:
