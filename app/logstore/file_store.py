@@ -169,6 +169,9 @@ def _opened(path: str) -> Iterator[tuple[BinaryIO, Callable[[], int]]]:
             else:
                 raw.close()
     except (OSError, EOFError, zlib.error) as error:
+        if isinstance(error, FileNotFoundError) and "*" in path:
+            # The shell leaves a pattern as it is when it finds nothing.
+            raise FileUnreadable(f"{path}: there is no such file yet") from error
         reason = getattr(error, "strerror", None) or str(error)
         raise FileUnreadable(f"{path}: {reason}") from error
 

@@ -91,6 +91,13 @@ def test_gzip_and_standard_input_are_read_as_well(
     assert found["message"] == "zipped"
 
 
+def test_a_pattern_that_the_shell_left_alone_is_said_in_plain_words(tmp_path: Path) -> None:
+    pattern = str(tmp_path / "archive" / "*" / "*.gz")
+    with pytest.raises(FileUnreadable) as refused:
+        FileStore([pattern]).page(LogQuery())
+    assert str(refused.value) == f"{pattern}: there is no such file yet"
+
+
 @pytest.mark.parametrize("damage", ["absent", "folder", "cut", "bad"])
 def test_a_file_that_cannot_be_read_is_named(path: Path, damage: str) -> None:
     content = gzip.compress(b"".join(line(sample()) for _ in range(50)))
