@@ -22,7 +22,7 @@ from app.logstore.record import (
 )
 from app.observability import log_spool
 
-CHUNK = 1_310_720
+CHUNK = 1_048_576
 _FIRST_LOOK = 65_536
 _TAIL = 1_024
 # The more, the fewer counts are written for each.
