@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from sqlalchemy import make_url
 
 from app import create_app, db
@@ -18,8 +18,10 @@ from tests.helpers import PASSWORD, SECRET_KEY, Account, Server, free_port, serv
 from tests.mongo_server import MongoServer, close_clients
 from tests.postgres_server import PostgresServer
 
-# Half of the default: together the properties take minutes of the suite.
-settings.register_profile("suite", max_examples=50)
+# Half of the default: together the properties take minutes of the suite. No test is about time.
+settings.register_profile(
+    "suite", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("suite")
 
 

@@ -42,6 +42,7 @@ FILTERS = [
     (LogQuery(equal=(("method", "GET"), ("method", "PUT"), ("path", "/items/5"))), "a"),
     (LogQuery(equal=(("method", "PUT"), ("path", "/items"))), ""),
     (LogQuery(equal=(("target_type", "item"), ("target_id", "5"), ("target_id", "6"))), "b"),
+    (LogQuery(equal=(("account", "b@c.d"), ("account", "x@c.d"))), "b"),
     (LogQuery(equal=(("parent_request_id", "p"), ("host", "\0"), ("outcome", "x"))), ""),
     (LogQuery(equal=tuple((name, "w1") for name in ("host", "release", "remote_addr"))), "c"),
     (LogQuery(equal=(("logger", "app.test"),)), "abcdef"),

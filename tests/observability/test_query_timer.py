@@ -1,3 +1,4 @@
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable
@@ -158,6 +159,18 @@ def test_a_failed_request_tells_the_sql_it_ran(app: Flask, client: FlaskClient) 
     assert (query["statement"], query["count"]) == ("SELECT ?", 3)
     assert query["line"].startswith("tests/observability/test_query_timer.py:")
     assert 0 <= query["ms"] <= record["db_ms"] + 0.01
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1", "SELECT 1 FROM nowhere"])
+def test_the_shortest_way_to_the_database_has_its_calling_line(
+    app_context: Flask, sql: str
+) -> None:
+    stats = query_timer.start()
+    with db.engine.connect() as connection, contextlib.suppress(OperationalError):
+        connection.exec_driver_sql(sql)
+    query_timer.stop()
+    (query,) = stats.story()
+    assert query["line"].startswith("tests/observability/test_query_timer.py:")
 
 
 def test_an_account_keeps_so_many_kinds_and_counts_all() -> None:
