@@ -183,11 +183,14 @@ def duration_of(number: int) -> float:
 def percentiles(
     buckets: Mapping[int, int], quantiles: Sequence[float]
 ) -> dict[float, float | None]:
-    """Return each quantile (0 to 1) of merged buckets within 5 %, None if none has a duration."""
+    """Return each quantile (0 to 1) of merged buckets within 5 %, None if none has a duration.
+
+    The nearest rank: so many values are no greater. Of few, a high one is the greatest of all.
+    """
     known = sorted((number, count) for number, count in buckets.items() if number >= 0)
-    last = sum(count for _, count in known) - 1
+    total = sum(count for _, count in known)
     return {
-        quantile: _at_rank(known, math.floor(quantile * last)) if known else None
+        quantile: _at_rank(known, max(math.ceil(quantile * total) - 1, 0)) if known else None
         for quantile in quantiles
     }
 

@@ -99,11 +99,17 @@ def test_two_apps_in_one_process_count_a_statement_once_each(
         assert counted() - before == 1
 
 
-def test_the_log_stores_statements_are_timed_too(app_context: Flask) -> None:
+@pytest.mark.settings(SLOW_QUERY_MS=0)
+def test_the_log_stores_statements_are_timed_too_and_never_told_as_slow(
+    app_context: Flask,
+) -> None:
     before = counted()
-    with db.engines["logs"].connect() as connection:
-        connection.execute(text("SELECT 1"))
-    assert counted() - before == 1
+    for engine in (db.engines["logs"], db.engine):
+        with engine.connect() as connection:
+            connection.execute(text(f"SELECT 1 AS of_{engine is db.engine}"))
+    assert counted() - before == 2
+    told = [one["statement"] for one in log_lines(app_context, "slow_query")]
+    assert [one for one in told if " AS of_" in one] == ["SELECT ? AS of_True"]
 
 
 @pytest.mark.settings(SLOW_QUERY_MS=0)
