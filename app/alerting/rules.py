@@ -10,10 +10,12 @@ class Rule:
     """Describe when to wake somebody, and what that person should do then.
 
     It fires when what is measured over `window_hours` is above the setting `threshold`.
-    `headline` is the mail's subject, with places for `value` and `limit`.
+    `title` is its name on pages, `name` the one in records and in the database. `headline` is the
+    mail's subject, with places for `value` and `limit`.
     """
 
     name: str
+    title: str
     headline: str
     threshold: str
     window_hours: float
@@ -23,6 +25,8 @@ class Rule:
 
 ERROR_RATE = Rule(
     name="error_rate",
+    # A count: the error rate is the overview's share of requests that failed.
+    title="Errors per hour",
     headline="{value:g} errors in the last hour, limit {limit:g}",
     threshold="ALERT_ERRORS_PER_HOUR",
     window_hours=1,

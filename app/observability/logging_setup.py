@@ -26,6 +26,7 @@ class ConsoleHandler(logging.StreamHandler[Any]):
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
+        self.addFilter(_is_no_sample)
         self.addFilter(ContextFilter())
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -95,6 +96,11 @@ def _set_levels(level: str) -> None:
         logger.propagate = True
     logging.getLogger("werkzeug").setLevel(logging.INFO)
     logging.getLogger("werkzeug").addFilter(_tidy_werkzeug)
+
+
+def _is_no_sample(record: logging.LogRecord) -> bool:
+    # One a minute from each process is for charts; it would bury what a person reads along.
+    return getattr(record, "action", None) != "sample"
 
 
 def _tidy_werkzeug(record: logging.LogRecord) -> bool:

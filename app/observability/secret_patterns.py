@@ -64,8 +64,7 @@ _RULES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     # PostgreSQL's DETAIL repeats the row's values.
     (("detail:",), re.compile(r"^detail:\s{0,8}(?P<secret>[^\r\n]++)", re.MULTILINE)),
 )  # fmt: skip
-_WORDS = tuple(word for words, _pattern in _RULES for word in words)
-# Each text that a pattern matches has one of them as well.
+# Each text that a pattern matches has one of them.
 _MARKS = (
     "=", ":", "%3d", "',", '",', "--", "</", "bearer", "basic",
     "akia", "gh_", "ghp_", "gho_", "ghs_", "github_pat_", "xox", "eyj",
@@ -75,13 +74,21 @@ _MARKS = (
 def matches(text: str) -> bool:
     """Tell, fast, whether a text holds what looks like a secret; most do not."""
     lowered = text.lower()
+    for mark in _MARKS:
+        if mark in lowered:
+            break
+    else:
+        return "İ" in text  # See below.
     if "İ" in text:
-        return True  # See below.
-    # Loops in C: each record comes by here.
-    has = lowered.__contains__
-    if not any(map(has, _MARKS)) or not any(map(has, _WORDS)):
-        return False
-    return any(any(map(has, words)) and pattern.search(lowered) for words, pattern in _RULES)
+        return True
+    # Plain loops: generators take three times as long, and each record comes by here.
+    for words, pattern in _RULES:
+        for word in words:
+            if word in lowered:
+                if pattern.search(lowered):
+                    return True
+                break
+    return False
 
 
 def mask_patterns(text: str, mask: str) -> str:

@@ -60,7 +60,8 @@ SCHEMAS: Told = {
         people=_many(user_id=_SOME_TEXT, account=_SOME_TEXT, count=_COUNT, errors=_COUNT),
         looked_at={
             **_whole(slow_query=_COUNT, error=_COUNT, request=_COUNT),
-            "description": "How many of the newest records all but `routes` is told from.",
+            "description": "How many of the newest records all but `routes` is told from; of "
+                           "requests, those that did not read the log.",
         },
     ),
     "Recorder": _whole(

@@ -199,6 +199,22 @@ SEVERAL = frozenset({"levels", "actions", "equal", "texts"})
 _PAIRED = frozenset({"item", "target"})
 
 
+_BOTH_ENDS = {"status": "status:>=400 status:<500", "duration": "duration:>100 duration:<500"}
+
+
 def slots(key: str, fields: Fields) -> set[str]:
     """Return which places of a query a term takes that no other may take."""
     return {"target"} if key in _PAIRED else set(fields) - SEVERAL
+
+
+def instead_of_two(key: str) -> str:
+    """Return what to do where a key can be asked for one value only."""
+    ends = _BOTH_ENDS.get(key)
+    return f"Give both ends, as in {ends}." if ends else "Look for one, and then for the other."
+
+
+# Several values of one of these are alternatives.
+ALTERNATIVES = tuple(
+    name for name, key in KEYS.items()
+    if not slots(name, key.read(key.example.partition(":")[2].rstrip("…")))
+)  # fmt: skip

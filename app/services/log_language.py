@@ -3,8 +3,8 @@ r"""The log's search language: `level:>=warning user:7 -action:request "exact wo
 A search is terms with spaces between. A term is `key:value` or words to be found; `-` before it
 leaves out what it finds. Quotation marks keep words together, and make a value of any text, also a
 level or an action of another program; in them `\"` is a quotation mark and `\\` a backslash. All
-terms must fit; where a record has one value of several, as with `level:` or `host:`, several terms
-of one key are alternatives.
+terms must fit; several terms of a key in `log_keys.ALTERNATIVES`, as `level:` or `host:`, are
+alternatives.
 """
 
 import re
@@ -12,7 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from app.services.log_keys import KEYS, SEVERAL, SYNONYMS, BadValue, nearest, slots
+from app.services.log_keys import (
+    KEYS,
+    SEVERAL,
+    SYNONYMS,
+    BadValue,
+    instead_of_two,
+    nearest,
+    slots,
+)
 from app.services.log_service import WITHOUT_SAMPLES, LogQuery
 from app.services.texts import is_plain
 
@@ -172,7 +180,7 @@ class _Reader:
         if not is_plain(term.value):
             raise _Refused("Remove the characters that cannot be printed.")
         if not term.key and found["bare"] in _OPERATORS:
-            said = "All terms must fit, several of one key are alternatives, and - leaves out."
+            said = "All terms must fit, several levels or actions are alternatives, - leaves out."
             instead = self._with(term, _quoted(term.value))
             raise _Refused(f"{said} To find the word, put it in quotes.", instead)
 
@@ -184,6 +192,7 @@ class _Reader:
         for slot in slots(term.key, fields):
             if slot in self._taken:
                 said = f"{self._taken[slot]} already asks for another value of this."
+                said = f"{said} {instead_of_two(term.key)}"
                 raise _Refused(said, self._with(term, ""))
             self._taken[slot] = str(term)
         for name, value in fields.items():

@@ -126,7 +126,9 @@ def _now(kind: Kind, recent: Stretch, sampled: Sequence[Mapping[str, float]]) ->
 def _recent(now: datetime, since: datetime, actions: tuple[str, ...]) -> Stretch:
     query = LogQuery(actions=actions, since=since, until=now)
     found = _counted(query, None).get(0, {})
-    return Stretch((now - since) / timedelta(minutes=1), found)
+    # What is told by the hour is a whole number: of an hour, and of the minute that is not over.
+    minutes = min((now - since) / timedelta(minutes=1), HOUR / 60)
+    return Stretch(minutes, found)
 
 
 def _steps(window: Window, now: datetime) -> tuple[dict[int, Stretch], dict[int, Stretch]]:

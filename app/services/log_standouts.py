@@ -1,7 +1,8 @@
 """What stands out in the log: the slowest routes, statements, probable N+1s, errors and users.
 
 Routes are known from counts. All else is told by the newest records of the window, at most
-LOOKED_AT of each kind, so that it costs the same however many there are.
+LOOKED_AT of each kind, so that it costs the same however many there are. Requests of whoever reads
+the log are left out: they would push out the others within a few minutes.
 """
 
 from collections import Counter, defaultdict
@@ -15,6 +16,8 @@ from app.services import log_figures, log_service
 from app.services.log_service import LogQuery, Record
 
 LOOKED_AT = 100
+REQUESTS_LOOKED_AT = 300
+_READING = ("/admin", "/api/logs")
 _SHOWN = 6
 _WEEK = timedelta(days=7)
 
@@ -78,7 +81,7 @@ class Person:
 class Standouts:
     """Everything that stands out; `looked_at` says of how many records of each action.
 
-    Routes are of the time since `routes_since`.
+    Routes are of the time since `routes_since`. No request looked at is one of reading the log.
     """
 
     routes: list[Route]
@@ -99,7 +102,8 @@ def standouts(since: datetime, until: datetime) -> Standouts:
     slow = _newest(LogQuery(actions=("slow_query",), since=since))
     # With their level they are of one keep class, and of one stretch of PostgreSQL's partitions.
     errors = _newest(LogQuery(actions=("error",), levels=("ERROR",), since=since))
-    requests = _newest(LogQuery(actions=("request",), since=since))
+    newest = _newest(LogQuery(actions=("request",), since=since), REQUESTS_LOOKED_AT)
+    requests = [one for one in newest if not _is_of_reading(one["route"])]
     return Standouts(
         routes=slowest_routes(routes_since, until),
         routes_since=routes_since,
@@ -203,8 +207,13 @@ def busiest_users(records: Iterable[Record]) -> list[Person]:
     return sorted(found, key=lambda one: -one.count)[:_SHOWN]
 
 
-def _newest(query: LogQuery) -> list[Record]:
-    return log_service.search(query, limit=LOOKED_AT).records
+def _newest(query: LogQuery, limit: int = LOOKED_AT) -> list[Record]:
+    return log_service.search(query, limit=limit).records
+
+
+def _is_of_reading(route: str | None) -> bool:
+    # Not for the store to leave out: no index has the routes of the newest requests.
+    return any(route == one or (route or "").startswith(f"{one}/") for one in _READING)
 
 
 def _first(records: Sequence[Record], name: str) -> Any:

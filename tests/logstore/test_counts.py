@@ -42,10 +42,18 @@ def test_a_percentile_of_merged_buckets_is_within_5_percent(
 ) -> None:
     merged = Counter(map(bucket, one)) + Counter(map(bucket, other))
     merged[NO_DURATION] += 3
-    exact = sorted([*one, *other])[math.floor(quantile * (len(one) + len(other) - 1))]
+    exact = sorted([*one, *other])[max(math.ceil(quantile * (len(one) + len(other))) - 1, 0)]
     found = percentiles(merged, [quantile])[quantile]
     assert found is not None
     assert abs(found - exact) <= 0.05 * exact
+
+
+@pytest.mark.parametrize(
+    ("fast", "slow", "p95"), [(0, 1, 1158), (1, 1, 1158), (5, 1, 1158), (18, 1, 1158), (19, 1, 5)]
+)
+def test_one_slow_request_among_few_is_their_p95(fast: int, slow: int, p95: float) -> None:
+    buckets = {bucket(5): fast, bucket(1158): slow}
+    assert percentiles(buckets, [0.95])[0.95] == pytest.approx(p95, rel=0.05)
 
 
 def test_durations_that_are_none_have_a_place_too() -> None:

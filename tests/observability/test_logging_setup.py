@@ -52,6 +52,16 @@ def test_the_console_shows_what_the_level_lets_through(app: Flask) -> None:
     ]
 
 
+@pytest.mark.settings(LOG_FORMAT="json")
+def test_samples_reach_the_file_and_not_the_console(app: Flask) -> None:
+    shown = io.StringIO()
+    console(shown)
+    record_event("sample", "sample")
+    record_event("sell", "sold")
+    assert [json.loads(line)["action"] for line in shown.getvalue().splitlines()] == ["sell"]
+    assert [one["action"] for one in log_lines(app)] == ["sample", "sell"]
+
+
 @pytest.mark.settings(LOG_FORMAT="text")
 def test_a_developers_console_is_readable(app: Flask) -> None:
     shown = io.StringIO()

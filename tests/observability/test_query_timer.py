@@ -1,3 +1,4 @@
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable
@@ -98,11 +99,17 @@ def test_two_apps_in_one_process_count_a_statement_once_each(
         assert counted() - before == 1
 
 
-def test_the_log_stores_statements_are_timed_too(app_context: Flask) -> None:
+@pytest.mark.settings(SLOW_QUERY_MS=0)
+def test_the_log_stores_statements_are_timed_too_and_never_told_as_slow(
+    app_context: Flask,
+) -> None:
     before = counted()
-    with db.engines["logs"].connect() as connection:
-        connection.execute(text("SELECT 1"))
-    assert counted() - before == 1
+    for engine in (db.engines["logs"], db.engine):
+        with engine.connect() as connection:
+            connection.execute(text(f"SELECT 1 AS of_{engine is db.engine}"))
+    assert counted() - before == 2
+    told = [one["statement"] for one in log_lines(app_context, "slow_query")]
+    assert [one for one in told if " AS of_" in one] == ["SELECT ? AS of_True"]
 
 
 @pytest.mark.settings(SLOW_QUERY_MS=0)
@@ -152,6 +159,18 @@ def test_a_failed_request_tells_the_sql_it_ran(app: Flask, client: FlaskClient) 
     assert (query["statement"], query["count"]) == ("SELECT ?", 3)
     assert query["line"].startswith("tests/observability/test_query_timer.py:")
     assert 0 <= query["ms"] <= record["db_ms"] + 0.01
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1", "SELECT 1 FROM nowhere"])
+def test_the_shortest_way_to_the_database_has_its_calling_line(
+    app_context: Flask, sql: str
+) -> None:
+    stats = query_timer.start()
+    with db.engine.connect() as connection, contextlib.suppress(OperationalError):
+        connection.exec_driver_sql(sql)
+    query_timer.stop()
+    (query,) = stats.story()
+    assert query["line"].startswith("tests/observability/test_query_timer.py:")
 
 
 def test_an_account_keeps_so_many_kinds_and_counts_all() -> None:

@@ -2,7 +2,16 @@ import re
 
 import pytest
 
-from app.services.log_keys import KEYS, SYNONYMS, BadValue, nearest, request_id_error, slots
+from app.services.log_keys import (
+    ALTERNATIVES,
+    KEYS,
+    SYNONYMS,
+    BadValue,
+    instead_of_two,
+    nearest,
+    request_id_error,
+    slots,
+)
 from app.services.log_language import parse
 from app.services.log_service import LogQuery
 from tests.helpers import ROOT
@@ -35,6 +44,23 @@ def test_two_terms_for_one_place_are_told_apart_from_alternatives() -> None:
     assert slots("host", KEYS["host"].read("a")) == set()
     assert slots("status", KEYS["status"].read(">=400")) == {"status_min"}
     assert slots("item", KEYS["item"].read("4")) == slots("target", KEYS["target"].read("a/b"))
+
+
+def test_the_documentation_says_for_which_keys_several_values_are_alternatives() -> None:
+    text = " ".join((ROOT / "docs/searching.md").read_text().split())
+    listed = ", ".join(f"`{key}`" for key in ALTERNATIVES[:-1])
+    assert f"Several values of {listed} or `{ALTERNATIVES[-1]}` are alternatives" in text
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_several_values_of_a_key_are_alternatives_or_explained(key: str) -> None:
+    term = KEYS[key].example.rstrip("…")
+    problems = parse(f"{term} {term}").problems
+    assert bool(problems) is (key not in ALTERNATIVES)
+    said = instead_of_two(key)
+    assert all(problem.message.endswith(said) for problem in problems)
+    # What it advises can be asked.
+    assert parse(" ".join(re.findall(r"\w+:[^\s.]+", said))).problems == ()
 
 
 @pytest.mark.parametrize(("word", "near"), [("eror", "error"), ("ERRORR", "error"), ("qq", None)])

@@ -83,6 +83,12 @@ def test_terms_become_a_query(text: str, wanted: LogQuery) -> None:
         ('""', '""', "Say what to look for", None),
         ('a "b c', '"b c', "ends this is missing", 'a "b c"'),
         ("user:7 a user:8", "user:8", "user:7 already asks", "user:7 a"),
+        (
+            "status:404 status:403",
+            "status:403",
+            "both ends, as in status:>=400 status:<500",
+            "status:404",
+        ),
         ("item:1 target:user", "target:user", "item:1 already asks", "item:1"),
         ("a OR b", "OR", "All terms must fit", 'a "OR" b'),
         ("a\0b", "a\0b", "cannot be printed", None),

@@ -62,7 +62,7 @@ def test_a_window_shows_each_figure_now_its_course_and_since_when_it_is_too_much
         True,
         True,
     )
-    assert now["failed_logins"] == pytest.approx(11, rel=0.02)
+    assert now["failed_logins"] == 11
     assert now["email_failures"] == 0
     over = {name for name, one in found.items() if one.over}
     assert over == {"response_time", "error_rate", "disk_free", "failed_logins"}

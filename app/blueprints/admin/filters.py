@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from app.services import log_language
+from app.services.log_keys import nearest
 from app.services.log_language import Search, with_term, without_term
 from app.services.log_service import LogQuery
 
@@ -55,6 +56,16 @@ class Filters:
     def zoomed(self, since: datetime, until: datetime) -> dict[str, str]:
         """Return the address of the same search in another stretch of time."""
         return self.address(**{"range": None, "from": _spelt(since), "to": _spelt(until)})
+
+    def meant(self) -> tuple[str, dict[str, str]] | None:
+        """Return the first action that is none of ours but nearly one, as that, and its address."""
+        text = self.search.text
+        for one in self.search.terms:
+            asked = one.key == "action" and not one.negated and one.value not in ACTIONS
+            if asked and (near := nearest(one.value, ACTIONS)):
+                term = f"action:{near}"
+                return term, self.address(q=f"{text[: one.start]}{term}{text[one.end :]}")
+        return None
 
     def chips(self) -> list[tuple[str, str, bool, dict[str, str]]]:
         """Return (key, value, negated, address without it) of each part that is in use."""

@@ -15,7 +15,7 @@ from app.blueprints.admin.filters import Filters
 from app.models.types import utc_now
 from app.services import log_facets, log_service
 from app.services.log_facets import Figures
-from app.services.log_keys import KEYS
+from app.services.log_keys import ALTERNATIVES, KEYS
 from app.services.log_language import Search
 from app.services.texts import is_plain
 
@@ -94,6 +94,7 @@ def log_page(filters: Filters, page: Any = None, **more: Any) -> str:
         marked=list(_marked(filters.search)),
         ranges=[*ranges, (log_filters.CUSTOM, "From … to …")],
         keys=KEYS,
+        alternatives=ALTERNATIVES,
         **more,
     )
 

@@ -143,7 +143,7 @@ def amount(value: float | None, unit: str) -> tuple[str, str]:
     if unit == "megabytes":
         return _number(value), "MB"
     if unit == "per hour":
-        # Of a few things that were counted in an hour and a part of a minute.
+        # A step of the chart may be longer than an hour, or not over yet.
         return f"{value:,.0f}", "an hour"
     return _number(value), "a minute"
 

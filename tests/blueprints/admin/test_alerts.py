@@ -16,7 +16,7 @@ def test_a_rule_shows_its_state_and_what_is_behind_it(app: Flask, as_admin: Flas
     with app.app_context():
         check_error_rate()
     rule = page(as_admin, "/admin/alerts").one("section", class_="alert-rule")
-    assert "Firing" in rule.text
+    assert rule.one("h2").text == "Firing Errors per hour"
     assert facts(rule, "facts-list")["Last measured"] == "11"
     # With nobody to mail to it counts as told, but no mail has left.
     told = page(as_admin, "/admin/alerts")

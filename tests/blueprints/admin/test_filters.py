@@ -115,3 +115,17 @@ def test_each_chip_leads_to_the_page_without_its_part() -> None:
 def test_the_record_of_a_view_does_not_repeat_what_was_typed() -> None:
     filters = parse({"q": "my-own-password user:7", "range": "1h"}, NOW)
     assert filters.audit() == {"keys": "user", "text_length": "15", "range": "1h"}
+
+
+@pytest.mark.parametrize(
+    ("search", "meant"),
+    [
+        ("ann action:item_updat x", ("action:item_update", "ann action:item_update x")),
+        ('action:"item_updat"', ("action:item_update", "action:item_update")),
+        ("action:item_update", None), ("-action:item_updat", None), ("action:zzz", None),
+        ("item_updat", None),
+    ],
+)  # fmt: skip
+def test_an_action_that_is_nearly_one_of_ours_is_guessed(search: str, meant: Any) -> None:
+    found = parse({"q": search, "range": "1h"}, NOW).meant()
+    assert found == (meant and (meant[0], {"q": meant[1], "range": "1h"}))

@@ -232,6 +232,9 @@ def test_an_empty_log_and_filters_without_a_match_are_explained(as_admin: FlaskC
     assert (empty.one("h2").text, nothing.one("h2").text) == (
         "The log is empty", "No record fits this search",
     )  # fmt: skip
+    typo = page(as_admin, "/admin/logs?q=action:item_updat+level:info").one("div", class_="empty")
+    assert typo.one("p").text.startswith("Did you mean action:item_update?")
+    assert typo.one("a")["href"] == "/admin/logs?q=action:item_update+level:info"
 
 
 def test_a_search_that_ran_out_of_time_says_how_far_it_looked_and_goes_on(

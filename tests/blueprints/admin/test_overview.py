@@ -25,7 +25,8 @@ def test_what_is_over_its_threshold_stands_first_and_is_said_in_words(
 ) -> None:
     put(app, *requests(3), *failed_request("r-1"))
     found = page(as_admin, "/admin?window=1h")
-    assert found.one("p", class_="verdict").text.startswith("1 of 10 figures is over the threshold")
+    said = found.one("p", class_="verdict").text
+    assert said.startswith("1 of 10 figures is beyond its threshold")
     tiles = found.one("ul", class_="figures").every("li")
     assert tiles[0].one("h2").text == "Error rate"
     assert tiles[0].one("p", class_="figure-value").text == "25 %"
