@@ -70,17 +70,19 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     security_headers.init_app(app)
     error_pages.init_app(app)
 
-    # Capabilities: each goes away with its folder and its line here.
-    items.init_app(app)
+    # What capabilities stand on; gunicorn.conf.py starts some of it.
+    logstore.init_app(app)
     auth.init_app(app)
+    sampler.init_app(app)
+    scheduler.init_app(app)
+    cli.init_app(app)
+
+    # Capabilities: each goes away with its folder or module, its line here and its import.
+    items.init_app(app)
     admin.init_app(app)
     health.init_app(app)
     metrics_page.init_app(app)
-    sampler.init_app(app)
     demo.init_app(app)
     openapi.init_app(app)
-    logstore.init_app(app)
     alerting.init_app(app)
-    cli.init_app(app)
-    scheduler.init_app(app)
     return app

@@ -1,5 +1,6 @@
 """How fast the runner carries lines into each store, and what that does to everybody else."""
 
+import gc
 import tempfile
 import time
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ def run(*, quick: bool) -> list[Row]:
     with all_stores() as (stores, missing), tempfile.TemporaryDirectory() as folder:
         log_dir = Path(folder)
         corpus.fill_folder(log_dir, amount)
+        # As wsgi.py does, and so the runner.
+        gc.freeze()
         for store in stores:
             took = [_round(store, log_dir, amount) for _ in range(rounds + 1)][1:]
             rows.append(

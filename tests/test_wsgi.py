@@ -39,6 +39,13 @@ def test_it_starts_neither_thread_nor_process(tmp_path: Path) -> None:
     assert import_wsgi(server_env(tmp_path), code).stdout == "1 []\n"
 
 
+def test_it_loads_nothing_that_only_few_need(tmp_path: Path) -> None:
+    # Each takes megabytes, in every worker and in the runner.
+    heavy = "{'PIL', 'sentry_sdk', 'psycopg', 'pymongo', 'redis'}"
+    code = f"import sys, wsgi; print(sorted({heavy} & set(sys.modules)))"
+    assert import_wsgi(server_env(tmp_path), code).stdout == "[]\n"
+
+
 def test_the_runner_counts_into_a_metrics_file_of_its_own(tmp_path: Path) -> None:
     env = {
         **server_env(tmp_path), "METRICS_SLOT": "runner",

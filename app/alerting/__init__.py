@@ -10,8 +10,12 @@ __all__ = [
     "send_alert",
 ]  # fmt: skip
 
+CHECK_EVERY = 300  # Seconds.
+
 
 def init_app(app: Flask) -> None:
-    """Let the metrics page show which rules fire, and the alert page all of them."""
+    """Have the runner check the rules; let pages show what fires, and the alert page all rules."""
+    app.extensions.setdefault("at_runner_start", []).append(say_if_nobody_is_told)
+    app.extensions.setdefault("jobs", {})["check_error_rate"] = (check_error_rate, CHECK_EVERY)
     app.extensions["alert_states"] = firing_rules
     app.extensions["alert_rules"] = rule_states

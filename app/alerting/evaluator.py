@@ -30,7 +30,6 @@ class RuleState:
     state: str | None = None
     value: float | None = None
     changed_at: datetime | None = None
-    last_sent_at: datetime | None = None
 
 
 def check_error_rate() -> int:
@@ -83,7 +82,7 @@ def _state_of(rule: Rule, row: Any) -> RuleState:
     limit = current_app.config[rule.threshold]
     if row is None:
         return RuleState(rule, limit)
-    return RuleState(rule, limit, row.state, row.value, row.changed_at, row.last_sent_at)
+    return RuleState(rule, limit, row.state, row.value, row.changed_at)
 
 
 def _remember(rule: Rule, value: float, state: str) -> None:

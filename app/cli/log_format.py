@@ -59,7 +59,13 @@ def show_table(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
             line[name].rjust(widths[name]) if name in numbers else line[name].ljust(widths[name])
             for name in names
         )  # fmt: skip
-        show(click.style("  ".join(cells).rstrip(), bold=number == 0))
+        text = "  ".join(cells).rstrip()
+        show(text) if number else show_heading(text)
+
+
+def show_heading(text: str) -> None:
+    """Print the line above a table."""
+    show(click.style(text, bold=True))
 
 
 def bar(count: int, highest: int) -> str:
@@ -110,7 +116,8 @@ def _what(record: Mapping[str, Any]) -> str:
     if record.get("target_id"):
         parts.append(f"{record.get('target_type') or 'target'} {record['target_id']}")
     if record.get("outcome") not in (None, "success"):
-        parts.append(f"{record['outcome']} {details.get('reason') or ''}".rstrip())
+        why = details.get("fields") or details.get("reason") or ""
+        parts.append(f"{record['outcome']} {why}".rstrip())
     if details.get("place") or details.get("line"):
         parts.append(f"({details.get('place') or details['line']})")
     return "  ".join(part for part in parts if part)

@@ -98,6 +98,14 @@ class Search(_Type):
         return found.query
 
 
+def _one_search(
+    context: click.Context, param: click.Parameter, words: tuple[str, ...]
+) -> LogQuery | None:
+    # Whoever leaves out the shell's quotes means one search all the same.
+    found: LogQuery | None = Search().convert(" ".join(words), param, context) if words else None
+    return found
+
+
 def since_option(default: str | None) -> Callable[[Command], Command]:
     """Return the option --since; the default shows in the help."""
     shown = default or "everything"
@@ -132,7 +140,7 @@ def hours_since(since: datetime) -> float:
 def filter_options(command: Command) -> Command:
     """Give a command the filters of `search`; query_from() takes them."""
     for option in reversed((
-        click.argument("search", type=Search(), required=False),
+        click.argument("search", nargs=-1, callback=_one_search),
         level_option,
         action_option,
         click.option("--route", help="A route's pattern, as the log shows it."),

@@ -9,7 +9,7 @@ import click
 from flask.cli import AppGroup
 
 from app.cli.log_asking import FilesCommand, explained, looking_back, takes_files
-from app.cli.log_format import bar, show, show_records, show_table, stamp
+from app.cli.log_format import bar, show, show_heading, show_records, show_table, stamp
 from app.cli.log_options import (
     LEVELS,
     User,
@@ -70,7 +70,7 @@ def search(limit: int, as_json: bool, **filters: Any) -> None:
     """Show records that fit a search and the options, the newest last.
 
     SEARCH is as in the box of the log page: 'level:>=warning user:7 "exact words" -noise'. One
-    that begins with a dash comes after -- and all options.
+    that begins with a dash comes after -- and all options. Several words are one search.
     """
     _list(query_from(**filters), limit, as_json)
 
@@ -150,7 +150,7 @@ def user_records(user: dict[str, Any], since: datetime | None, limit: int, as_js
 )  # fmt: skip
 @json_option
 def per_hour(since: datetime, level: str, as_json: bool) -> None:
-    """Show how many errors each hour had, the running hour last."""
+    """Show how many records of a level and above each hour had, the running hour last."""
     # A little less than asked: "24h" was a moment ago when it was read.
     hours = max(1, math.ceil(hours_since(since) - 0.01))
     if hours > _MOST_HOURS:
@@ -158,12 +158,19 @@ def per_hour(since: datetime, level: str, as_json: bool) -> None:
     with explained():
         counts = log_service.per_hour(hours, levels_from(level))
     highest = max(count for _, count in counts)
+    if not as_json:
+        show_heading(f"{'hour (UTC)':<16}  {'count':>8}  {_counted(level)}")
     for hour, count in counts:
         row: dict[str, Any] = {"hour": f"{hour:%Y-%m-%dT%H:%M:%SZ}", "count": count}
         if as_json:
             show_records([row], as_json=True)
         else:
             show(f"{hour:%Y-%m-%d %H:00}  {count:>8}  {bar(count, highest)}".rstrip())
+
+
+def _counted(level: str) -> str:
+    levels = levels_from(level)
+    return f"records of {levels[0]}" + (" and above" if len(levels) > 1 else "")
 
 
 def _list(query: LogQuery, limit: int, as_json: bool) -> None:

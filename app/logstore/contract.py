@@ -1,6 +1,6 @@
 """What every log store takes, gives back and can be asked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -189,7 +189,7 @@ class LogStore(LogReader, Protocol):
     def together(self) -> AbstractContextManager[None]:
         """Answer what this thread asks within the block through one connection, if it has such."""
 
-    def append(self, records: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
+    def append(self, records: Iterable[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
         """Store records and the checkpoint in one transaction; return the ids that were new.
 
         Records may be of any shape; each gets the next `seq` of the checkpoint's source, which

@@ -33,6 +33,7 @@ MEASURE = "measure"
 MAX_POINTS = 3000
 END = 2**48 // 1000 // DAY * DAY + DAY  # No id tells of a later time.
 _MILLISECOND = timedelta(milliseconds=1)
+_MINUTE_MS = 60_000
 _ANY_TIME = (None, None)
 
 ACCURACY = 0.049
@@ -125,9 +126,12 @@ def _by_minute(records: Iterable[Mapping[str, Any]]) -> tuple[_Tally, _Tally]:
     # As they come; only what differs, which is much less, is then named as the counts are.
     raw, measured = defaultdict[Any, int](int), defaultdict[Any, int](int)
     for record in records:
-        minute = second_of(record["id"]) // MINUTE
+        # All asked here what second_of() and bucket() do: a call takes as long as that.
+        record_id, duration = record["id"], record["duration_ms"]
+        minute = int(record_id[:8] + record_id[9:13], 16) // _MINUTE_MS
         kind = _kind(record)
-        raw[minute, kind, fingerprint_of(record), bucket(record["duration_ms"])] += 1
+        number = NO_DURATION if duration is None else bisect_left(_BOUNDS, duration)
+        raw[minute, kind, fingerprint_of(record), number] += 1
         for name, value in measures(record):
             measured[minute, kind, name, bucket(value)] += 1
     minutes, whole = defaultdict[Any, int](int), defaultdict[Any, int](int)

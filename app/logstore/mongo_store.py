@@ -1,7 +1,7 @@
 """The log store on MongoDB, a replica set of one or more members."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
@@ -50,7 +50,7 @@ class MongoStore(CountQuestions):
         # Its client has connections at hand.
         return nullcontext()
 
-    def append(self, records: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
+    def append(self, records: Iterable[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
         with store_errors():
             return self._appender.append([normalise(record) for record in records], checkpoint)
 

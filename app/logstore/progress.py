@@ -1,6 +1,6 @@
 """How far each segment of one host is in the store, and the number its next record gets."""
 
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from dataclasses import replace
 from typing import Any
 
@@ -41,10 +41,11 @@ class Progress:
     def append(
         self, records: list[dict[str, Any]], segment: str, offset: int = 0, *, sealed: bool = False
     ) -> None:
-        """Store records and how far that is."""
+        """Store records, which are gone then, and how far that is."""
         checkpoint = Checkpoint(self.source, segment, offset, sealed, self._next_seq)
-        self._store.append(records, checkpoint)
-        self._next_seq += len(records)
+        count = len(records)
+        self._store.append(_taken_out(records), checkpoint)
+        self._next_seq += count
         self._checkpoints[segment] = replace(checkpoint, next_seq=self._next_seq)
 
     def has_read(self, segment: Segment, identity: str, offset: int) -> None:
@@ -81,3 +82,10 @@ class Progress:
             del self._checkpoints[segment]
             self._read.pop(segment, None)
         self._absent = absent
+
+
+def _taken_out(records: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    # So that what the store makes of each takes its place: the memory of a batch is that of one.
+    records.reverse()
+    while records:
+        yield records.pop()

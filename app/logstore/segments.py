@@ -28,7 +28,7 @@ _TAIL = 1_024
 # The more, the fewer counts are written for each.
 _MAX_LINES = 2_000
 # A "line" longer than any writer's limit is no line; its pieces are kept as fragments.
-LONGEST_LINE = 4 * CHUNK
+LONGEST_LINE = 4_194_304
 _START = b'{"id":'
 _MAX_STARTS = 2_000
 _MAX_FRAGMENT = 65_536
@@ -103,7 +103,7 @@ class Segment:
         return digest_of(head) if head and (whole or full) else None
 
     def read(self, offset: int, identity: str, *, whole: bool = False) -> Chunk:
-        """Return the records of up to 1 MiB of whole lines; `whole` takes an unended one too."""
+        """Return the records of some whole lines; `whole` takes an unended one too."""
         data = os.pread(self._fd, CHUNK, offset)
         end = data.rfind(b"\n") + 1
         if not end and len(data) == CHUNK:

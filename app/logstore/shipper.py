@@ -221,10 +221,10 @@ class Shipper:
                 if final and not self._progress.is_sealed(identity, offset):
                     self._progress.append([], identity, offset, sealed=True)
                 break
+            handled += len(chunk.records)
             self._progress.append(chunk.records, identity, chunk.end)
             self._progress.has_read(segment, identity, chunk.end)
             self._torn += chunk.torn
-            handled += len(chunk.records)
             offset = chunk.end
             # However little time there is, each pass gets on.
             if not _before(stop):

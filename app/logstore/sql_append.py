@@ -2,19 +2,18 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
-from operator import itemgetter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
 
+from app.logstore import sql_copy
 from app.logstore.contract import Checkpoint
-from app.logstore.counts import tally
+from app.logstore.counts import Key, tally
 from app.logstore.halving import refused_among
 from app.logstore.partitions import Partitions
-from app.logstore.record import LogRecord, encoded
+from app.logstore.record import encoded, normalise
 from app.logstore.rows import INSERTED, postgresql_values, sqlite_values, to_row
 from app.logstore.sql_counts import add_counts
 from app.logstore.sql_errors import is_taken, lacks_partition, refuses_data
@@ -23,7 +22,6 @@ from app.models.types import utc_now
 
 _log = logging.getLogger(__name__)
 _Rows = Sequence[dict[str, Any]]
-_Insert = Callable[[Connection, _Rows], list[dict[str, Any]]]
 _LIST = ", ".join(INSERTED)
 _MARK = {"postgresql": "%s", "sqlite": "?"}
 _INSERT = {
@@ -38,11 +36,6 @@ _NUMBERED = {
     f" AND seq BETWEEN {mark} AND {mark}"
     for name, mark in _MARK.items()
 }
-# Three times as fast as the INSERT, but it knows no ON CONFLICT.
-_COPY = f"COPY logs ({_LIST}) FROM STDIN"
-# So that two writers of the same rows never wait in a circle.
-_in_order = itemgetter("keep", "id")
-_KNOWN = "SELECT CAST(id AS text) FROM logs WHERE keep = 'operation' AND id = ANY(%s::uuid[])"
 
 
 class Appender:
@@ -55,35 +48,47 @@ class Appender:
         self._partitions = Partitions(engine)
         self.refused: Counter[str] = Counter()
 
-    def append(self, records: Sequence[LogRecord], checkpoint: Checkpoint) -> list[str]:
+    def append(self, records: Iterable[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
         """Store records and checkpoint in one transaction; return the ids that were new."""
-        rows = [
-            to_row(record, checkpoint.source, seq)
-            for seq, record in enumerate(records, checkpoint.next_seq)
-        ]
-        self._make_partitions(rows)
-        for insert in (_copy, self._insert) if self._on_postgresql else (self._insert,):
+        if self._on_postgresql:
+            records = list(records)
             try:
-                return self._write(rows, checkpoint, insert)
+                return self._copy(records, checkpoint)
             except Exception as error:
                 if lacks_partition(error):
                     self._partitions.forget()
-                    self._make_partitions(rows)
-                elif refuses_data(error):
-                    break
-                elif not is_taken(error):
+                elif not (refuses_data(error) or is_taken(error)):
                     raise
+        rows = [
+            to_row(normalise(record), checkpoint.source, seq)
+            for seq, record in enumerate(records, checkpoint.next_seq)
+        ]
+        self._make_partitions(rows)
+        try:
+            return self._write(rows, checkpoint)
+        except Exception as error:
+            if not refuses_data(error):
+                raise
         return self._write_with_care(rows, checkpoint)
+
+    def _copy(self, records: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
+        # Nearly always all that is needed, and what it is not is made when the COPY failed.
+        ends = map(normalise, (*records[:1], *records[-1:]))
+        self._partitions.ensure((one["keep"], one["id"]) for one in ends)
+        with self._engine.begin() as connection:
+            new, counts = sql_copy.copy(connection, records, checkpoint)
+            _finish(connection, checkpoint, len(records), counts)
+        return new
 
     def _make_partitions(self, rows: _Rows) -> None:
         if self._on_postgresql:
             self._partitions.ensure((row["keep"], row["id"]) for row in rows)
 
-    def _write(self, rows: _Rows, checkpoint: Checkpoint, insert: _Insert) -> list[str]:
+    def _write(self, rows: _Rows, checkpoint: Checkpoint) -> list[str]:
         with self._engine.begin() as connection:
             self._lock(connection)
-            new = insert(connection, rows)
-            _finish(connection, checkpoint, len(rows), new)
+            new = self._insert(connection, rows)
+            _finish(connection, checkpoint, len(rows), tally(new))
         return [row["id"] for row in new]
 
     def _write_with_care(self, rows: _Rows, checkpoint: Checkpoint) -> list[str]:
@@ -106,7 +111,7 @@ class Appender:
 
             refused = refused_among(rows, accepts)
             lost = [row for row in refused if not accepts([shells[row["seq"]]])]
-            _finish(connection, checkpoint, len(rows), new)
+            _finish(connection, checkpoint, len(rows), tally(new))
         counts = {"encoded": len(refused) - len(lost), "refused": len(lost)}
         self.refused.update(counts)
         _log.warning("The log store refused records", extra={"details": counts})
@@ -122,31 +127,11 @@ class Appender:
         if not rows:
             return []
         before = _numbered(connection, rows)
-        values = [_VALUES[self._dialect](row) for row in sorted(rows, key=_in_order)]
+        values = [_VALUES[self._dialect](row) for row in sorted(rows, key=sql_copy.in_order)]
         if connection.exec_driver_sql(_INSERT[self._dialect], values).rowcount == len(rows):
             return list(rows)
         stored = _numbered(connection, rows) - before
         return [row for row in rows if (row["id"], row["keep"], row["seq"]) in stored]
-
-
-def _copy(connection: Connection, rows: _Rows) -> list[dict[str, Any]]:
-    """Insert the rows the fast way; return those that were new.
-
-    Operations come twice, from the outbox and as a line, and so are looked for before. That
-    something else is there, or somebody stores the same meanwhile, is rare: then this fails.
-    """
-    wanted = [row["id"] for row in rows if row["keep"] == "operation"]
-    known = set(connection.exec_driver_sql(_KNOWN, (wanted,)).scalars() if wanted else ())
-    new = [row for row in rows if row["id"] not in known or row["keep"] != "operation"]
-    driver: Any = connection.dialect.loaded_dbapi
-    try:
-        cursor: Any = connection.connection.cursor()
-        with cursor, cursor.copy(_COPY) as copy:
-            for row in sorted(new, key=_in_order):
-                copy.write_row(postgresql_values(row))
-    except driver.Error as error:
-        raise DBAPIError.instance(_COPY, None, error, driver.Error) from error
-    return new
 
 
 def _numbered(connection: Connection, rows: _Rows) -> set[tuple[Any, ...]]:
@@ -155,10 +140,12 @@ def _numbered(connection: Connection, rows: _Rows) -> set[tuple[Any, ...]]:
     return {tuple(row) for row in connection.exec_driver_sql(sql, bounds)}
 
 
-def _finish(connection: Connection, checkpoint: Checkpoint, count: int, new: _Rows) -> None:
+def _finish(
+    connection: Connection, checkpoint: Checkpoint, count: int, counts: Mapping[Key, int]
+) -> None:
     """Write, in the batch's own transaction, the checkpoint and what was new into the counts."""
     _keep(connection, checkpoint, count)
-    add_counts(connection, tally(new))
+    add_counts(connection, counts)
 
 
 def _keep(connection: Connection, checkpoint: Checkpoint, count: int) -> None:

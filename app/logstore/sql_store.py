@@ -4,7 +4,7 @@ import os
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from app.logstore.contract import Checkpoint, Group, LogQuery, Page, Stretch
 from app.logstore.count_questions import CountQuestions
 from app.logstore.error_groups import Occurrences
 from app.logstore.reading import read_after, read_newer, read_page
-from app.logstore.record import KEEPS, normalise, valid_id
+from app.logstore.record import KEEPS, valid_id
 from app.logstore.rows import from_row
 from app.logstore.sql_append import Appender
 from app.logstore.sql_counts import SqlCounts
@@ -68,9 +68,9 @@ class SqlStore(CountQuestions):
         with self._engine.connect() as connection:
             yield connection
 
-    def append(self, records: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
+    def append(self, records: Iterable[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
         with store_errors():
-            return self._appender.append([normalise(record) for record in records], checkpoint)
+            return self._appender.append(records, checkpoint)
 
     def page(self, query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
         with store_errors(), self._connection() as connection:

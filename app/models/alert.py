@@ -21,4 +21,5 @@ class AlertState(db.Model):  # type: ignore[name-defined, misc]
     value: Mapped[float | None] = mapped_column(Float, default=None)
     # Since when the state is what it is.
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    # When somebody was told, or would have been with somebody to tell; kept so that all hosts wait.
     last_sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=None)

@@ -106,6 +106,10 @@ def _is_no_sample(record: logging.LogRecord) -> bool:
 def _tidy_werkzeug(record: logging.LogRecord) -> bool:
     """Drop the development server's access lines; take colours out of its other ones."""
     text = str(record.msg)
+    if "Debugger PIN: " in text:
+        # For whoever sits at this terminal, and for no log, where it would be masked.
+        click.echo(record.getMessage(), err=True)
+        return False
     record.msg = " ".join(_ANSI.sub("", text).split())
     # The request record says it better, and without the query string's secrets.
     return '"%s" %s %s' not in text

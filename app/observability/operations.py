@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -49,8 +49,9 @@ def operation(
 
     On success the record goes into the outbox in the block's own transaction, and the same line
     into the log file after the commit. An exception rolls back, is recorded with the outcome
-    `refused` (its `status` is below 500) or `failed`, and is raised again. An operation inside
-    another one takes part in the outer one's transaction.
+    `refused` (its `status` is below 500; its `errors`, if it has any, are the details' `fields`) or
+    `failed`, and is raised again. An operation inside another one takes part in the outer one's
+    transaction.
     """
     outer = _current.get()
     this = Operation(action, target_type, target_id, dict(details))
@@ -101,7 +102,17 @@ def _record_failure(this: Operation, exc: BaseException) -> None:
     status = getattr(exc, "status", None)
     outcome = "refused" if isinstance(status, int) and status < 500 else "failed"
     this.details.setdefault("reason", type(exc).__name__)
+    if errors := getattr(exc, "errors", None) if outcome == "refused" else None:
+        this.details.setdefault("fields", _why(errors))
     _publish(this, _make_record(this, outcome), outcome)
+
+
+def _why(errors: Mapping[str, str]) -> str:
+    """Return which fields were refused and what was said of each.
+
+    A text, which pages show in a row; and not `name: why`, for what follows "password:" is masked.
+    """
+    return "; ".join(f"{name} ({said})" for name, said in errors.items())
 
 
 def _make_record(this: Operation, outcome: str) -> logging.LogRecord:

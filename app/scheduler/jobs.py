@@ -10,7 +10,6 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from flask import Flask
 
-from app.alerting import check_error_rate
 from app.logstore.retention import archive_logs
 from app.observability import log_context
 from app.observability.events import record_error
@@ -29,14 +28,17 @@ class Job:
     every_seconds: int
 
 
-JOBS = (
-    Job("check_error_rate", check_error_rate, every_seconds=300),
-    # What is expired leaves once a day, by whole days. Asked more often, and after each start, a
-    # machine that slept or was off does not miss its day.
-    Job("archive_logs", archive_logs, every_seconds=6 * 3600),
-)
+# What is expired leaves once a day, by whole days. Asked more often, and after each start, a
+# machine that slept or was off does not miss its day.
+ARCHIVE_LOGS = Job("archive_logs", archive_logs, every_seconds=6 * 3600)
 
 Report = Callable[[str, Mapping[str, Any]], None]
+
+
+def jobs_of(app: Flask) -> tuple[Job, ...]:
+    """Return the jobs of an application: a capability adds its own to `app.extensions["jobs"]`."""
+    added = app.extensions.get("jobs", {})
+    return (ARCHIVE_LOGS, *(Job(name, work, seconds) for name, (work, seconds) in added.items()))
 
 
 def run_job(app: Flask, job: Job, report: Report) -> None:
@@ -63,7 +65,7 @@ def run_job(app: Flask, job: Job, report: Report) -> None:
     )
 
 
-def make_scheduler(app: Flask, report: Report, jobs: tuple[Job, ...] = JOBS) -> BackgroundScheduler:
+def make_scheduler(app: Flask, report: Report, jobs: tuple[Job, ...]) -> BackgroundScheduler:
     """Return a scheduler, not started, that runs each job at its interval, one at a time."""
     scheduler = BackgroundScheduler(
         timezone=UTC,

@@ -11,13 +11,12 @@ from typing import Any
 
 from flask import Flask
 
-from app.alerting import say_if_nobody_is_told
 from app.logstore.contract import StoreUnavailable
 from app.logstore.shipper import Shipper
 from app.observability.events import record_error, record_event
 from app.observability.log_redaction import redact_text
 from app.scheduler.election import is_current
-from app.scheduler.jobs import JOBS, Job, make_scheduler
+from app.scheduler.jobs import Job, jobs_of, make_scheduler
 from app.scheduler.status import RunnerStatus, write_status
 
 log = logging.getLogger(__name__)
@@ -34,14 +33,14 @@ class Runner:
 
     def __init__(
         self, app: Flask, lock: int, shipper: Shipper, stop: threading.Event,
-        jobs: tuple[Job, ...] = JOBS,
+        jobs: tuple[Job, ...] | None = None,
     ) -> None:  # fmt: skip
         self._app = app
         self._lock = lock
         self._log_dir = Path(app.config["LOG_DIR"])
         self._shipper = shipper
         self._stop = stop
-        self._jobs = jobs
+        self._jobs = jobs_of(app) if jobs is None else jobs
         self._started_at = datetime.now(UTC)
         self._ship_at = self._status_at = 0.0
         self._back_off = 0.0
@@ -52,7 +51,8 @@ class Runner:
     def run(self) -> None:
         """Work until the end; then ship what is left, for a moment, and return."""
         with self._app.app_context():
-            say_if_nobody_is_told()
+            for begin in self._app.extensions.get("at_runner_start", ()):
+                begin()
         scheduler = make_scheduler(self._app, self._report_job, self._jobs)
         scheduler.start()
         try:

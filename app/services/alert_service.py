@@ -29,3 +29,8 @@ def recipients() -> list[str]:
 def history(limit: int = 20) -> list[Record]:
     """Return the newest alerts that were told, newest first."""
     return log_service.search(LogQuery(actions=_TOLD), limit=limit).records
+
+
+def last_mail(told: list[Record]) -> Record | None:
+    """Return the newest of the alerts, newest first, that a mail server took."""
+    return next((one for one in told if (one.get("details") or {}).get("mailed")), None)

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 
 
 class ServiceError(Exception):
-    """Refuse an operation; `errors` maps a field to what is wrong with it."""
+    """Refuse an operation; `errors` maps a field to what is wrong with it.
+
+    These texts are logged: they never repeat the field's value.
+    """
 
     status = 400
     title = "That did not work"

@@ -11,12 +11,14 @@ import threading
 import uuid
 from io import BytesIO
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from flask import current_app
-from PIL import Image, ImageOps
 
 from app.services.errors import Invalid
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ _NOT_A_PICTURE = "This is not a picture that can be read. Use a JPEG, PNG, WebP 
 # What Pillow's decoders raise for damaged or hostile files.
 _DAMAGED = (
     OSError, ValueError, SyntaxError, EOFError, TypeError, LookupError, ArithmeticError,
-    struct.error, Image.DecompressionBombError,
+    struct.error,
 )  # fmt: skip
 # The memory of one large picture per process, however many arrive at once.
 _DECODING = threading.Lock()
@@ -86,8 +88,11 @@ def _refused(message: str) -> Invalid:
     return Invalid(message, errors={"image": message})
 
 
-def _decoded(content: bytes) -> Image.Image:
+def _decoded(content: bytes) -> "Image":
     """Return the picture's pixels, upright and at most MAX_SIDE wide and high."""
+    # It takes memory, which the runner and a worker that gets no pictures do not need.
+    from PIL import Image, ImageOps
+
     try:
         # Verifying reads a picture to its end without decoding it, and uses it up.
         _opened(content).verify()
@@ -99,11 +104,11 @@ def _decoded(content: bytes) -> Image.Image:
         picture.thumbnail((MAX_SIDE, MAX_SIDE))
         picture = ImageOps.exif_transpose(picture)
         return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
-    except _DAMAGED as error:
+    except (*_DAMAGED, Image.DecompressionBombError) as error:
         raise _refused(_NOT_A_PICTURE) from error
 
 
-def _encoded(picture: Image.Image, side: int) -> bytes:
+def _encoded(picture: "Image", side: int) -> bytes:
     copy = picture.copy()
     copy.thumbnail((side, side))
     result = BytesIO()
@@ -112,7 +117,9 @@ def _encoded(picture: Image.Image, side: int) -> bytes:
     return result.getvalue()
 
 
-def _opened(content: bytes) -> Image.Image:
+def _opened(content: bytes) -> "Image":
+    from PIL import Image
+
     picture = Image.open(BytesIO(content), formats=FORMATS)
     width, height = picture.size
     limit = MAX_PIXELS if picture.format == "JPEG" else MAX_PIXELS_WHOLE

@@ -147,6 +147,14 @@ def replace_password(user: User, new: str, *, via: str) -> User:
     return user
 
 
+def set_password(email: str, new: str, *, via: str) -> User:
+    """Set a new password for who lost it; raise NotFound, Invalid or Conflict."""
+    user = _known(email)
+    if not user.active:
+        raise Invalid(errors={"email": SWITCHED_OFF})
+    return replace_password(user, new, via=via)
+
+
 def _keep_version(user: User, version: int) -> None:
     # The commit made the account forget it: read again, it could be that of a newer password,
     # and the session that begins now would outlive the change.
@@ -155,14 +163,19 @@ def _keep_version(user: User, version: int) -> None:
 
 def promote(email: str) -> bool:
     """Make an account an administrator; return False when it is one; raise NotFound."""
-    user = find_user(email)
-    if user is None:
-        raise NotFound("No account has this e-mail address.", errors={"email": "No such account."})
+    user = _known(email)
     if user.is_admin:
         return False
     with operation("role_changed", target_type="user", target_id=user.id, role=ADMIN):
         user.role = ADMIN
     return True
+
+
+def _known(email: str) -> User:
+    user = find_user(email)
+    if user is None:
+        raise NotFound("No account has this e-mail address.", errors={"email": "No such account."})
+    return user
 
 
 def find_user(email: str) -> User | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.extensions import db
-from app.logstore import outbox, segments, shipper, sql_store
+from app.logstore import outbox, segments, shipper, sql_append, sql_copy, sql_store
 from app.logstore.contract import Checkpoint
 from app.logstore.progress import Progress
 from app.logstore.record import normalise
@@ -74,7 +74,8 @@ def _checkpoint_first() -> None:
 
 
 def _no_identity() -> None:
-    sql_store.normalise = lambda raw: normalise({**raw, "id": ids.new_id()})  # type: ignore[assignment]
+    for module in (sql_append, sql_copy):
+        module.normalise = lambda raw: normalise({**raw, "id": ids.new_id()})  # type: ignore[attr-defined]
 
 
 def _outbox_first() -> None:

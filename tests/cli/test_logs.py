@@ -71,6 +71,7 @@ def test_a_line_for_a_person_has_time_level_action_and_what_happened(app: Flask,
         (["zebra"], ["a zebra"]),
         (["ZEBRA", "--level", "error"], []),
         (["level:>=warning -action:error"], ["no entry"]),
+        (["level:>=warning", "action:error", "--since", "1h", "user:7"], ["KeyError"]),
         (["-n", "9", "--", "-level:info"], ["KeyError", "no entry"]),
         (["status:5xx", "--route", "/demo/error"], ["request"]),
         (["level:info", "--action", "sample"], ["figures"]),
@@ -165,8 +166,11 @@ def test_errors_per_hour_end_with_the_running_hour(app: Flask, run: Run) -> None
     assert (len(found), found[-1]["count"], sum(one["count"] for one in found)) == (24, 2, 2)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:00:00Z", found[-1]["hour"])
     assert objects(run("per-hour", "--since", "1h", "--level", "info", "--json"))[-1]["count"] == 3
-    last = run("per-hour", "--since", "2h").stdout.splitlines()[-1].split()
-    assert last[2:] == ["2", "#" * 40]
+    heading, *_, last = run("per-hour", "--since", "2h").stdout.splitlines()
+    assert last.split()[2:] == ["2", "#" * 40]
+    # Each number stands under the word that says what it is.
+    assert heading.index("count") + len("count") == last.index("  #")
+    assert heading.endswith("  records of ERROR and above")
 
 
 def test_hours_without_number_are_refused(run: Run) -> None:

@@ -99,6 +99,43 @@ def test_if_none_makes_an_account_only_when_there_is_none(run: Run, app: Flask) 
     assert [one.email for one in accounts(app)] == ["admin@localhost"]
 
 
+@pytest.mark.parametrize("given", [None, "another horse battery\n"])
+def test_a_lost_password_is_replaced_which_ends_all_sessions_and_is_recorded(
+    run: Run, app: Flask, given: str | None
+) -> None:
+    with app.app_context():
+        create_user(EMAIL, PASSWORD)
+    result = run("password", "Ann@Example.com", *["--password-stdin"][: bool(given)], given=given)
+    assert result.exit_code == 0, result.output
+    first, *shown = result.output.splitlines()
+    assert first == "Set a new password for ann@example.com."
+    assert logs_in(app, given.strip() if given else shown[0].split()[-1])
+    assert len(shown) == (0 if given else 1)
+    assert [one.session_version for one in accounts(app)] == [2]
+    [line] = log_lines(app, "password_changed")
+    assert (line["outcome"], line["details"]) == ("success", {"via": "command"})
+
+
+@pytest.mark.parametrize(
+    ("email", "given", "said"),
+    [
+        ("bob@example.com", PASSWORD, "email: No such account."),
+        (EMAIL, PASSWORD, "email: This account is switched off. Please ask an administrator."),
+        ("cy@example.com", "short", "password: Use 10 to 128 characters."),
+    ],
+)
+def test_a_password_that_cannot_be_set_is_one_line(
+    run: Run, app: Flask, email: str, given: str, said: str
+) -> None:
+    with app.app_context():
+        create_user(EMAIL, PASSWORD).active = False
+        db.session.commit()
+        create_user("cy@example.com", PASSWORD)
+    result = run("password", email, "--password-stdin", given=f"{given}\n")
+    assert (result.exit_code, result.output) == (1, f"Error: {said}\n")
+    assert [one.session_version for one in accounts(app)] == [1, 1]
+
+
 def test_promote_makes_an_administrator_and_says_when_it_was_one(run: Run, app: Flask) -> None:
     with app.app_context():
         create_user(EMAIL, PASSWORD)
@@ -112,7 +149,7 @@ def test_promoting_nobody_fails_with_one_line(run: Run) -> None:
     assert (result.exit_code, result.output) == (1, "Error: email: No such account.\n")
 
 
-@pytest.mark.parametrize("args", [["create", EMAIL], ["promote", EMAIL]])
+@pytest.mark.parametrize("args", [["create", EMAIL], ["promote", EMAIL], ["password", EMAIL]])
 def test_a_database_without_tables_is_one_line_that_says_what_to_do(
     run: Run, app: Flask, args: list[str]
 ) -> None:

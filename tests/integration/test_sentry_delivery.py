@@ -12,7 +12,7 @@ from flask import Flask, request
 from sqlalchemy import text
 
 from app import db
-from app.observability.sentry import turn_off
+from app.observability.sentry_events import turn_off
 from tests.helpers import Server, log_lines
 from tests.sentry_receiver import SentryReceiver
 from tests.visitor import Visitor
@@ -145,7 +145,7 @@ def test_an_event_that_cannot_be_scrubbed_is_not_sent(
     def broken(_value: object) -> object:
         raise RuntimeError("no redaction today")
 
-    monkeypatch.setattr("app.observability.sentry.redact", broken)
+    monkeypatch.setattr("app.observability.sentry_events.redact", broken)
     app = make_app(SENTRY_DSN=receiver.dsn, PROPAGATE_EXCEPTIONS=False)
     app.add_url_rule("/broken", "broken", lambda: 1 / 0)
     assert app.test_client().get("/broken").status_code == 500

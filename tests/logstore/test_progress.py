@@ -24,7 +24,10 @@ def test_the_store_is_asked_once_and_again_after_a_lost_answer(engine: Engine) -
     progress.lose_step()
     assert progress.get_in_step()
     assert progress.is_sealed("a", 50)
-    progress.append([sample()], "b", 7)
+    records = [sample()]
+    progress.append(records, "b", 7)
+    # Their memory is needed for what the store makes of them.
+    assert records == []
     assert max(one.next_seq for one in store.checkpoints(SOURCE)) == 4
 
 

@@ -98,6 +98,15 @@ def test_the_development_servers_lines_are_plain_and_its_access_lines_dropped(ap
     assert [one["message"] for one in log_lines(app)] == ["Press CTRL+C to quit"]
 
 
+def test_the_debuggers_pin_is_for_the_terminal_alone(
+    app: Flask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # As werkzeug.debug says it.
+    logging.getLogger("werkzeug").info(" * Debugger PIN: %s", "123-456-789")
+    assert capsys.readouterr().err == " * Debugger PIN: 123-456-789\n"
+    assert log_lines(app) == []
+
+
 def test_a_later_app_takes_over_and_nothing_is_written_twice(
     make_app: MakeApp, tmp_path: Path
 ) -> None:

@@ -7,13 +7,15 @@ from flask import Flask
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from app import db
+from app.blueprints.admin import present
+from app.cli.log_format import text_line
 from app.models.outbox import OutboxRecord
 from app.models.rate_limit import RateLimit
 from app.models.types import utc_now
 from app.observability import metrics, operations
 from app.observability.log_context import bound
 from app.observability.operations import operation
-from app.services.errors import Conflict
+from app.services.errors import Conflict, Invalid
 from tests import hostile
 from tests.helpers import log_lines
 
@@ -79,6 +81,19 @@ def test_an_exception_undoes_everything_and_is_recorded_and_raised(
     assert line["details"] == {"reason": type(error).__name__}
     assert "exception" not in line
     assert counted(outcome) - before == 1
+
+
+def test_a_refusal_says_why_field_by_field_also_of_those_whose_value_is_secret(
+    app_context: Flask,
+) -> None:
+    errors = {"name": "Enter a name.", "password": "Use 10 to 128 characters."}
+    with pytest.raises(Invalid), operation("item_sell"):
+        raise Invalid(errors=errors)
+    (line,) = log_lines(app_context)
+    said = "name (Enter a name.); password (Use 10 to 128 characters.)"
+    assert line["details"] == {"reason": "Invalid", "fields": said}
+    assert said in present.summary(line)
+    assert said in text_line(line)
 
 
 def test_a_commit_that_fails_is_recorded_as_failed(

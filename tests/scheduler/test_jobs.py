@@ -7,7 +7,7 @@ from flask import Flask, current_app
 
 from app.observability import log_context
 from app.observability.events import record_event
-from app.scheduler.jobs import JOBS, MISFIRE_GRACE_SECONDS, Job, make_scheduler, run_job
+from app.scheduler.jobs import MISFIRE_GRACE_SECONDS, Job, jobs_of, make_scheduler, run_job
 from tests.helpers import log_lines, wait_for
 
 
@@ -21,8 +21,8 @@ def reports() -> Reports:
     return Reports()
 
 
-def test_errors_are_checked_every_five_minutes_and_logs_archived_daily() -> None:
-    every = {job.name: job.every_seconds for job in JOBS}
+def test_errors_are_checked_every_five_minutes_and_logs_archived_daily(app: Flask) -> None:
+    every = {job.name: job.every_seconds for job in jobs_of(app)}
     assert every["check_error_rate"] == 300
     assert every["archive_logs"] <= 86_400
 
@@ -69,11 +69,11 @@ def test_a_failing_job_is_one_error_record_with_the_job_and_the_exception(
 
 
 def test_a_late_run_is_done_and_several_late_runs_are_one(app: Flask, reports: Reports) -> None:
-    scheduler = make_scheduler(app, reports)
+    scheduler = make_scheduler(app, reports, jobs_of(app))
     scheduler.start(paused=True)
     try:
         found = {job.id: job for job in scheduler.get_jobs()}
-        assert set(found) == {job.name for job in JOBS}
+        assert set(found) == {job.name for job in jobs_of(app)}
         job = found["check_error_rate"]
         assert (job.coalesce, job.max_instances, job.misfire_grace_time) == (
             True, 1, MISFIRE_GRACE_SECONDS,

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from app.services import uploads
 from app.services.errors import Invalid
@@ -77,7 +77,7 @@ def test_pictures_are_decoded_one_after_the_other_and_turned_when_they_are_small
 ) -> None:
     turning: list[int] = []
     seen: list[tuple[int, int]] = []
-    real = uploads.ImageOps.exif_transpose
+    real = ImageOps.exif_transpose
 
     def turn(image: Image.Image) -> Image.Image:
         turning.append(1)
@@ -91,7 +91,7 @@ def test_pictures_are_decoded_one_after_the_other_and_turned_when_they_are_small
         with app_context.app_context():
             store(picture("PNG", (2000, 1000)))
 
-    monkeypatch.setattr(uploads.ImageOps, "exif_transpose", turn)
+    monkeypatch.setattr(ImageOps, "exif_transpose", turn)
     threads = [threading.Thread(target=send) for _ in range(3)]
     for thread in threads:
         thread.start()

@@ -10,10 +10,12 @@ from app.services import alert_service
 def alerts() -> str:
     """Show what is watched, what fires, and who is told."""
     viewed("alerts")
+    history = alert_service.history()
     return render_template(
         "admin/alerts.html",
         alerts=alert_service.list_alerts(),
         missing=alert_service.missing_settings(),
         recipients=alert_service.recipients(),
-        history=alert_service.history(),
+        history=history,
+        last_mail=alert_service.last_mail(history),
     )

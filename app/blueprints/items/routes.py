@@ -21,6 +21,7 @@ from app.blueprints.items.forms import ItemForm
 from app.services import item_service
 from app.services.errors import Conflict, Forbidden, Invalid
 from app.services.item_list import DEFAULT_ORDER, ORDERS
+from app.services.item_rules import clean_values
 from app.services.uploads import CONTENT_TYPE, size_text, small_name
 
 bp = Blueprint("items", __name__)
@@ -170,7 +171,8 @@ def _form_page(
 
 def _differences(form: ItemForm, item: Any) -> list[tuple[str, Any]]:
     """Return label and stored value of each field where the form says something else."""
-    values = form.values()
+    # As they would be stored: a browser sends other line ends, and spaces at either end.
+    values = clean_values(form.values(), partial=True)
     return [
         (form[name].label.text, getattr(item, name))
         for name in values

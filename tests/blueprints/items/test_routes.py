@@ -195,6 +195,16 @@ def test_a_stale_form_shows_both_sides_and_a_second_save_is_meant(
     assert [row["name"] for row in rows(app)] == ["Mine"]
 
 
+def test_a_stale_form_names_no_field_that_only_line_ends_and_spaces_tell_apart(
+    signed_in: FlaskClient,
+) -> None:
+    words = {**LAMP, "description": "One\r\ntwo "}
+    send(signed_in, "/items/new", **words)
+    send(signed_in, "/items/1/edit", **{**words, "name": "Theirs"}, version="1")
+    page = Page(send(signed_in, "/items/1/edit", **{**words, "name": " Mine"}, version="1"))
+    assert page.classes["theirs"][1:-1] == ["Name", "Theirs"]
+
+
 def test_a_stranger_reads_and_is_sent_to_log_in_before_a_change(
     signed_in: FlaskClient, app: Flask
 ) -> None:
