@@ -46,6 +46,13 @@ for (const input of document.querySelectorAll("input[type=file][data-max-bytes]"
   });
 }
 
+// Where the reader is stands in sight, also when not all of the bar fits.
+const here = document.querySelector(".admin-nav [aria-current]");
+if (here) {
+  const bar = here.closest(".admin-nav");
+  bar.scrollLeft = here.offsetLeft - bar.offsetLeft - (bar.clientWidth - here.offsetWidth) / 2;
+}
+
 // The clipboard is there only on secure pages; elsewhere the button stays hidden.
 for (const button of document.querySelectorAll("button[data-copy]")) {
   if (!navigator.clipboard) continue;

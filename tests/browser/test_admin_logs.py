@@ -41,6 +41,21 @@ def test_an_error_is_found_by_the_id_on_its_page_within_two_seconds(tab: Tab) ->
     assert any("demo" in line for line in ours)
 
 
+def test_the_newest_rows_are_in_sight_on_a_small_screen(tab: Tab) -> None:
+    tab.page.set_viewport_size({"width": 1280, "height": 720})
+    rows = tab.page.locator(".log-table tbody tr")
+    wait_for(lambda: tab.page.goto("/admin/logs") and rows.count() > 1)
+    second = rows.nth(1).bounding_box()
+    assert second is not None
+    assert second["y"] + 40 < 720
+
+
+def test_the_page_one_is_on_is_in_sight_where_the_bar_is_cut_off(tab: Tab) -> None:
+    tab.page.set_viewport_size({"width": 240, "height": 720})
+    tab.page.goto("/admin/users")
+    expect(tab.page.locator(".admin-nav [aria-current]")).to_be_in_viewport(ratio=0.9)
+
+
 def search(page: Page, text: str) -> None:
     page.get_by_label("Search", exact=True).fill(text)
     follow(page, page.get_by_role("button", name="Search"))
