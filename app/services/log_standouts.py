@@ -16,7 +16,7 @@ from app.services import log_figures, log_service
 from app.services.log_service import LogQuery, Record
 
 LOOKED_AT = 100
-REQUESTS_LOOKED_AT = 300
+REQUESTS_LOOKED_AT = 200
 _READING = ("/admin", "/api/logs")
 _SHOWN = 6
 _WEEK = timedelta(days=7)
