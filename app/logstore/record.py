@@ -224,9 +224,9 @@ def _cut(text: str, limit: int, name: str, details: dict[str, Any]) -> str:
 
 
 def _integer(value: Any, name: str, within: range, details: dict[str, Any]) -> int | None:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and value in within:
+    whole = isinstance(value, float) and value.is_integer()
+    # As a plain one: of a kind of integer a range would look at each that it holds.
+    if (whole or (isinstance(value, int) and not isinstance(value, bool))) and int(value) in within:
         return int(value)
     _put(details, name, value)
     return None

@@ -55,10 +55,10 @@ class Appender:
             try:
                 return self._copy(records, checkpoint)
             except Exception as error:
-                if lacks_partition(error):
-                    self._partitions.forget()
-                elif not (refuses_data(error) or is_taken(error)):
+                if not (lacks_partition(error) or refuses_data(error) or is_taken(error)):
                     raise
+                # Whatever it was, another process may have dropped one that these need.
+                self._partitions.forget()
         rows = [
             to_row(normalise(record), checkpoint.source, seq)
             for seq, record in enumerate(records, checkpoint.next_seq)

@@ -41,11 +41,11 @@ class AccessLog:
         self._slow_ms = slow_ms
 
     def begin(self) -> None:
-        query_timer.start()
+        query_timer.start(request._get_current_object())  # type: ignore[attr-defined]
 
     def record(self, response: Response) -> Response:
-        stats = query_timer.stop()
         asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+        stats = query_timer.stop(asked)
         quiet = response.status_code < 400 and (asked.endpoint or "").startswith(_QUIET)
         if stats is None or quiet:
             return response
@@ -58,9 +58,9 @@ class AccessLog:
 
     def record_propagated(self, exc: BaseException | None) -> None:
         """Record what left Flask without an answer, as in debug mode and under TESTING."""
-        stats = query_timer.stop()
+        asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+        stats = query_timer.stop(asked)
         if exc is not None and stats is not None:
-            asked: Request = request._get_current_object()  # type: ignore[attr-defined]
             self._write(stats, _fields(asked, 500))
 
     def _write(self, stats: QueryStats, fields: dict[str, Any], outcome: str | None = None) -> None:
@@ -125,7 +125,7 @@ class _RecordedStream:
                 yield
             finally:
                 use_request_secrets(None)
-                query_timer.stop()
+                query_timer.stop(self._stats.owner)
 
     def _record(self, outcome: str) -> None:
         write, self._write = self._write, None

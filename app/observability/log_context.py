@@ -1,9 +1,7 @@
 """What is known about the work at hand, stamped on every record by itself."""
 
 import logging
-import os
 import sys
-import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
@@ -14,8 +12,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _context: ContextVar[Mapping[str, Any]] = ContextVar("log_context", default=_NOTHING)
 
 # A record's own attributes; `extra` may not overwrite them (logging raises KeyError).
-_BLANK = vars(logging.makeLogRecord({}))
-RESERVED = frozenset(_BLANK) | {"message", "asctime", "taskName"}
+RESERVED = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 def current() -> Mapping[str, Any]:
@@ -107,13 +104,7 @@ def log_whatever_the_level(
         exc_info = (type(exc_info), exc_info, exc_info.__traceback__)
     elif exc_info is True:
         exc_info = sys.exc_info()
-    # What makeRecord() does, without its search for reserved names, of which there is none, and
-    # for names in the path of a line that is not told.
-    now = time.time()
-    record = logging.LogRecord.__new__(logging.LogRecord)
-    record.__dict__ = {
-        **_BLANK, "name": logger.name, "msg": msg, "args": args, "levelno": level,
-        "levelname": logging.getLevelName(level), "exc_info": exc_info or None, "created": now,
-        "msecs": now % 1 * 1000, "process": os.getpid(), **(kwargs.get("extra") or {}),
-    }  # fmt: skip
+    # What makeRecord() does, without its search for reserved names: there is none.
+    record = logging.getLogRecordFactory()(logger.name, level, "", 0, msg, args, exc_info or None)
+    record.__dict__.update(kwargs.get("extra") or {})
     logger.handle(record)

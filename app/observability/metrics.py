@@ -2,6 +2,7 @@
 
 import time
 from functools import lru_cache
+from threading import get_ident
 
 from flask import Flask, Request, Response, request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -97,7 +98,7 @@ class RequestMetrics:
 
     def begin(self) -> None:
         asked: Request = request._get_current_object()  # type: ignore[attr-defined]
-        asked.environ[_BEGAN] = time.perf_counter()
+        asked.environ[_BEGAN] = get_ident(), time.perf_counter()
 
     def count(self, response: Response) -> Response:
         """Count a request once: if another hook raises, Flask runs the hooks again."""
@@ -113,8 +114,12 @@ class RequestMetrics:
 
     def _count(self, status: int) -> None:
         asked: Request = request._get_current_object()  # type: ignore[attr-defined]
-        began: float | None = asked.environ.pop(_BEGAN, None)
-        if began is None or hasattr(asked, "prom_do_not_track"):
+        thread, began = asked.environ.get(_BEGAN, (0, 0.0))
+        # Of a copy of this request, in another thread, nothing is to be counted.
+        if thread != get_ident():
+            return
+        del asked.environ[_BEGAN]
+        if hasattr(asked, "prom_do_not_track"):
             return
         if asked.method not in METHODS:
             # Each that a client makes up would be a series of its own.

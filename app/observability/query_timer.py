@@ -36,8 +36,13 @@ _OWN_FOLDER = "app/observability/"
 
 @dataclass
 class QueryStats:
-    """What the database did for one request, job or command."""
+    """What the database did for one request, job or command, its `owner`.
 
+    `outer` is the account that goes on when this one ends: that of a request that made this one.
+    """
+
+    owner: object = None
+    outer: "QueryStats | None" = None
     started: float = field(default_factory=time.perf_counter)
     count: int = 0
     total_ms: float = 0.0
@@ -89,9 +94,9 @@ def init_app(app: Flask) -> None:
             event.listen(engine, "handle_error", _failed)
 
 
-def start() -> QueryStats:
+def start(owner: object = None) -> QueryStats:
     """Begin a new account of statements for the work at hand."""
-    stats = QueryStats()
+    stats = QueryStats(owner, _stats.get())
     resume(stats)
     return stats
 
@@ -101,10 +106,15 @@ def resume(stats: QueryStats | None) -> None:
     _stats.set(stats)
 
 
-def stop() -> QueryStats | None:
-    """End the account that start() began, and return it; None if it has ended."""
+def stop(owner: object = None) -> QueryStats | None:
+    """End the account that start() began for `owner`, and return it; None if it is not at hand.
+
+    It has ended then, or this is a copy of the owner's context, in another thread.
+    """
     stats = _stats.get()
-    _stats.set(None)
+    if stats is None or stats.owner is not owner:
+        return None
+    _stats.set(stats.outer)
     return stats
 
 

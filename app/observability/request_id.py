@@ -66,7 +66,13 @@ def _return(response: Response) -> Response:
 
 def _end(_exc: BaseException | None) -> None:
     asked: Request = request._get_current_object()  # type: ignore[attr-defined]
-    token = asked.environ.pop(_BOUND, None)
-    if token is not None:
+    token = asked.environ.get(_BOUND)
+    if token is None:
+        return
+    try:
         log_context.reset(token)
-        use_request_secrets(None)
+    except ValueError:
+        # A copy of this request in another thread ends (copy_current_request_context).
+        return
+    del asked.environ[_BOUND]
+    use_request_secrets(None)

@@ -207,7 +207,7 @@ class _Reader:
         try:
             return key.read(term.value)
         except BadValue as error:
-            if key.foreign and term.quoted:
+            if key.foreign and term.quoted and not term.value.startswith((">", "<")):
                 return key.foreign(term.value)
             near = error.instead and str(Term(term.key, error.instead, term.negated))
             raise _Refused(str(error), self._with(term, near) if near else None) from None

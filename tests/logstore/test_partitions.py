@@ -114,6 +114,19 @@ def test_a_partition_that_was_dropped_or_detached_is_there_again_when_needed(
     assert messages == {"after the drop", "after detaching"}
 
 
+def test_records_shipped_again_are_stored_though_a_partition_of_theirs_is_gone(
+    engine: Engine,
+) -> None:
+    store = SqlStore(engine)
+    both = [sample(NOW), sample(NOW, action="login", keep="operation")]
+    put(store, *both)
+    (of_operations,) = (one for one in partitions(engine) if "operation" in one)
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP TABLE {of_operations}"))
+    put(store, *both)
+    assert count(engine) == 2
+
+
 def test_readers_do_not_wait_while_a_partition_is_made(engine: Engine) -> None:
     store = SqlStore(engine)
     put(store, sample(NOW))

@@ -85,6 +85,14 @@ def test_what_has_no_place_or_the_wrong_type_goes_into_details() -> None:
     assert record["details"] == {"status": "teapot", "pid": True, "colour": "red", "details": 5}
 
 
+def test_an_integer_of_another_kind_is_a_plain_one() -> None:
+    class Number(int):
+        """As a database driver may have one."""
+
+    pid = normalise(sample(pid=Number(7)))["pid"]
+    assert (pid, type(pid)) == (7, int)
+
+
 @pytest.mark.parametrize(("status", "kept"), [(99, False), (100, True), (999, True), (1000, False)])
 def test_a_status_that_filters_and_counts_would_not_tell_alike_is_none(
     status: int, kept: bool

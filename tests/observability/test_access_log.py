@@ -7,6 +7,7 @@ from urllib.request import urlopen
 import pytest
 from flask import Flask, Response, send_file, stream_with_context
 from flask.testing import FlaskClient
+from sqlalchemy import text
 from werkzeug.serving import make_server
 
 from app import db
@@ -55,6 +56,22 @@ def test_a_hook_that_raises_does_not_double_the_record(make_app: MakeApp) -> Non
     hooks.insert(0, failing_once())  # Runs last: the record is written by then.
     assert app.test_client().get("/items").status_code == 500
     assert len(log_lines(app, "request")) == 1
+
+
+def test_requests_within_a_request_are_recorded_each_by_itself(app: Flask) -> None:
+    def outer() -> str:
+        db.session.execute(text("SELECT 1"))
+        app.test_client().get("/inner")
+        with app.test_request_context("/never-asked"):
+            pass
+        db.session.execute(text("SELECT 2"))
+        return ""
+
+    app.add_url_rule("/outer", "outer", outer)
+    app.add_url_rule("/inner", "inner", lambda: str(db.session.execute(text("SELECT 3"))))
+    app.test_client().get("/outer")
+    found = [(one["path"], one["db_count"]) for one in log_lines(app, "request")]
+    assert found == [("/inner", 1), ("/outer", 2)]
 
 
 def failing_once() -> Any:

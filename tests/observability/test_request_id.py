@@ -1,9 +1,11 @@
 import logging
 import uuid
+from collections.abc import Callable
+from threading import Thread
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, copy_current_request_context
 from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from app.observability import log_context
 from app.observability.log_redaction import redact_text
 from app.observability.request_id import HEADER, accept_or_make, get_request_id
+from tests.exposition import scrape
 from tests.helpers import log_lines, login
 
 HARMLESS = "abc-DEF_1.2"
@@ -100,3 +103,32 @@ def test_nothing_of_a_request_is_left_for_the_next_on_its_thread(
     assert "user_id" not in last
     assert "basket" not in last["details"]
     assert len({seen[0], seen[1], last["request_id"]}) == 3
+
+
+def test_a_copy_of_a_request_in_another_thread_ends_for_itself(
+    app: Flask, client: FlaskClient
+) -> None:
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+
+    raised: list[type[Exception]] = []
+
+    def attempt(copy: Callable[[], Any]) -> None:
+        try:
+            copy()
+        except Exception as error:
+            raised.append(type(error))
+
+    def work() -> str:
+        worker = Thread(target=attempt, args=[copy_current_request_context(lambda: 1 / 0)])
+        worker.start()
+        worker.join()
+        return get_request_id() or ""
+
+    app.add_url_rule("/work", "work", work)
+    answer = client.get("/work")
+    assert raised == [ZeroDivisionError]
+    assert answer.text == answer.headers[HEADER]
+    assert dict(log_context.current()) == {}
+    (record,) = log_lines(app, "request")
+    assert (record["path"], record["status"]) == ("/work", 200)
+    assert scrape(client).value("flask_http_request_total", method="GET", status=200) == 1

@@ -73,6 +73,7 @@ def test_terms_become_a_query(text: str, wanted: LogQuery) -> None:
         ("level:eror", "level:eror", "Levels are debug", "level:error"),
         ("level:>=warn", "level:>=warn", "Levels are", "level:>=warning"),
         ("level:>critical", "level:>critical", "no level above", None),
+        ('level:">=eror"', 'level:">=eror"', "Levels are debug", "level:>=error"),
         ("status:5x", "status:5x", "404, a class such as 5xx", "status:5xx"),
         ("duration:500", "duration:500", "Write a duration such as >500", "duration:>500"),
         ("action:Log_In", "action:Log_In", "small letters", "action:log_in"),
