@@ -36,7 +36,8 @@ class SqlReader:
         self._connection = connection
         self._query = query
         self._on_postgresql = connection.dialect.name == "postgresql"
-        self._branches = self._split(query)
+        self._low, self._high = query.id_bounds()
+        self._branches = self._split(replace(query, since=None, until=None))
         self._scanned = scanned(query)
 
     @property
@@ -44,16 +45,18 @@ class SqlReader:
         return bool(self._scanned) or not is_exact(self._query)
 
     def rows(self, before: str | None, edge: str | None, limit: int) -> list[dict[str, Any]]:
-        within = _older(before) + ([Log.id >= edge] if edge else [])
-        statement = self._newest(_TABLE.c, [*self._scanned, *within], limit).limit(limit)
+        within = [*self._scanned, *self._from(edge), *self._until(before)]
+        statement = self._newest(_TABLE.c, within, limit).limit(limit)
         return self._records(statement)
 
     def newer(self, after: str, limit: int) -> list[dict[str, Any]]:
-        within = [*self._scanned, Log.id > after]
+        begin = [Log.id > after] if after >= (self._low or "") else self._from(None)
+        within = [*self._scanned, *begin, *self._until(None)]
         return self._records(self._ordered(_TABLE.c, within, limit, asc).limit(limit))
 
     def edge(self, before: str | None, size: int) -> str | None:
-        statement = self._newest([_TABLE.c.id], _older(before), size).offset(size - 1).limit(1)
+        within = [*self._from(None), *self._until(before)]
+        statement = self._newest([_TABLE.c.id], within, size).offset(size - 1).limit(1)
         edge: str | None = self._connection.execute(statement).scalar()
         return edge
 
@@ -74,6 +77,16 @@ class SqlReader:
             .limit(limit)
         )
         return self._records(statement)
+
+    def _from(self, edge: str | None) -> list[ColumnElement[bool]]:
+        """Return the lower bound of ids, one: of two SQLite takes one and passes the other."""
+        low = max((one for one in (edge, self._low) if one), default=None)
+        return [Log.id >= low] if low else []
+
+    def _until(self, before: str | None) -> list[ColumnElement[bool]]:
+        """Return the upper bound of ids, one as well."""
+        high = min((one for one in (before, self._high) if one), default=None)
+        return [Log.id < high] if high else []
 
     def _records(self, statement: _Statement) -> list[dict[str, Any]]:
         # Row by row the driver takes three times as long.
@@ -113,7 +126,3 @@ class SqlReader:
             # It knows no parentheses around the parts.
             limited = [select(branch.subquery()) for branch in limited]
         return union_all(*limited).order_by(direction(literal_column("id")))
-
-
-def _older(before: str | None) -> list[ColumnElement[bool]]:
-    return [Log.id < before] if before else []
