@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Request, Response, current_app, request, send_from_directory
+from flask import Flask, Response, current_app, request, send_from_directory
 from flask_bootstrap import Bootstrap5
 from flask_compress import Compress
 
@@ -39,9 +39,8 @@ def _add_version(endpoint: str, values: dict[str, Any]) -> None:
 
 
 def _set_lifetime(response: Response) -> Response:
-    asked: Request = request._get_current_object()  # type: ignore[attr-defined]
-    if _is_static(asked.endpoint or "") and response.status_code in {200, 206, 304}:
-        versioned = "v" in asked.args
+    if _is_static(request.endpoint or "") and response.status_code in {200, 206, 304}:
+        versioned = "v" in request.args
         response.headers["Cache-Control"] = _FOREVER if versioned else _ASKED_AGAIN
     return response
 

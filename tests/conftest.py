@@ -17,6 +17,7 @@ from app.services import passwords
 from tests.helpers import PASSWORD, SECRET_KEY, Account, Server, free_port, serving
 from tests.mongo_server import MongoServer, close_clients
 from tests.postgres_server import PostgresServer
+from tests.sentry_receiver import SentryReceiver
 
 # Half of the default: together the properties take minutes of the suite. No test is about time.
 settings.register_profile(
@@ -154,6 +155,17 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
             return stack.enter_context(serving(tmp_path / name, workers=workers, env=env))
 
         yield start
+
+
+@pytest.fixture
+def receiver() -> Iterator[SentryReceiver]:
+    """A server that takes what would go to Sentry; afterwards nothing is sent any more."""
+    from app.observability.sentry_events import turn_off
+
+    receiver = SentryReceiver()
+    yield receiver
+    turn_off()
+    receiver.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, fields
 
@@ -12,18 +12,9 @@ from flask import Flask, request
 from sqlalchemy import text
 
 from app import db
-from app.observability.sentry_events import turn_off
 from tests.helpers import Server, log_lines
 from tests.sentry_receiver import SentryReceiver
 from tests.visitor import Visitor
-
-
-@pytest.fixture
-def receiver() -> Iterator[SentryReceiver]:
-    receiver = SentryReceiver()
-    yield receiver
-    turn_off()
-    receiver.close()
 
 
 @dataclass

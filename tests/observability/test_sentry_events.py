@@ -1,6 +1,6 @@
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,14 +17,6 @@ from tests.helpers import log_lines
 from tests.sentry_receiver import KEY, SentryReceiver
 
 MakeApp = Callable[..., Flask]
-
-
-@pytest.fixture
-def receiver() -> Iterator[SentryReceiver]:
-    receiver = SentryReceiver()
-    yield receiver
-    turn_off()
-    receiver.close()
 
 
 @pytest.fixture
