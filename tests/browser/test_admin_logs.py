@@ -76,6 +76,16 @@ def test_a_facet_narrows_the_search_and_a_chip_takes_it_away(tab: Tab) -> None:
     assert page.get_by_label("Search", exact=True).input_value() == "-action:error"
 
 
+def test_where_nothing_was_found_there_is_nothing_to_narrow_down(tab: Tab) -> None:
+    page = tab.page
+    page.goto("/admin/logs?q=action:item_updat")
+    expect(page.get_by_text("Did you mean action:item_update?")).to_be_visible()
+    expect(page.locator("details.facets")).not_to_be_visible()
+    page.goto("/admin/logs?q=action:login")
+    expect(page.locator("details.facets .facet").first).to_be_attached()
+    expect(page.locator("details.facets")).to_be_visible()
+
+
 def test_dragging_over_the_chart_zooms_and_a_second_session_sees_the_same(
     tab: Tab, browser: Browser, site: Server, session_state: Any
 ) -> None:
