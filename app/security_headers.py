@@ -27,7 +27,6 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-_BY_LOWERED = {name.lower(): (name, value) for name, value in HEADERS.items()}
 _STAY_ON_HTTPS = ("Strict-Transport-Security", "max-age=31536000")
 
 
@@ -39,21 +38,21 @@ def init_app(app: Flask) -> None:
 
 
 def _adding(wsgi_app: WSGIApplication, production: bool) -> WSGIApplication:
-    over_http = tuple(_BY_LOWERED.items())
-    over_https = (*over_http, (_STAY_ON_HTTPS[0].lower(), _STAY_ON_HTTPS))
+    over_http = {name.lower(): (name, value) for name, value in HEADERS.items()}
+    over_https = over_http | {_STAY_ON_HTTPS[0].lower(): _STAY_ON_HTTPS}
 
     def adding(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             # Asked now: within, a trusted proxy's word has been taken for the scheme.
             secure = environ["wsgi.url_scheme"] in {"https", "wss"}
             there = {name.lower(): value for name, value in headers}
-            headers += [
-                header
-                for lowered, header in (over_https if secure and production else over_http)
-                if lowered not in there
-            ]
+            ours = over_https if secure and production else over_http
+            if ours.keys().isdisjoint(there):
+                headers += ours.values()
+            else:
+                headers += [ours[name] for name in ours if name not in there]
             if "cache-control" not in there and _is_content(there.get("content-type", "")):
-                headers.append(("Cache-Control", _who_may_keep()))
+                headers.append(("Cache-Control", _who_may_keep(environ)))
             return start_response(status, headers, *exc_info)
 
         return wsgi_app(environ, start)
@@ -66,7 +65,8 @@ def _is_content(content_type: str) -> bool:
     return kind == "text/html" or kind.endswith("json")
 
 
-def _who_may_keep() -> str:
+def _who_may_keep(environ: WSGIEnvironment) -> str:
     """Return how a page may be cached: not at all when it was made for somebody signed in."""
     # The request is still at hand: its answer only now begins.
-    return "no-store" if "_user_id" in session or "api_token" in g else "private, no-cache"
+    by_token = "HTTP_AUTHORIZATION" in environ and "api_token" in g
+    return "no-store" if by_token or "_user_id" in session else "private, no-cache"

@@ -16,7 +16,7 @@ class Sessions(SecureCookieSessionInterface):
     """
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        if self.get_cookie_name(app) in request.cookies:
+        if "HTTP_COOKIE" in request.environ and self.get_cookie_name(app) in request.cookies:
             return super().open_session(app, request)
         return self.session_class()
 

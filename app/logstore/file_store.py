@@ -16,8 +16,9 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from app.logstore.contract import Group, LogQuery, Page, StoreUnavailable
+from app.logstore.field_limits import EXCEPTION_TEXTS
 from app.logstore.matching import matches
-from app.logstore.record import EXCEPTION_TEXTS, LogRecord, normalise, time_of, valid_id
+from app.logstore.record import LogRecord, normalise, time_of, valid_id
 from app.logstore.segments import LONGEST_LINE, digest_of, id_in, records_of
 
 STDIN = "-"

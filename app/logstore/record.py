@@ -10,6 +10,15 @@ from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 from app.logstore.cleaning import clean_text, clean_value, describe
+from app.logstore.field_limits import (
+    EXCEPTION_TEXTS,
+    FLOATS,
+    INTEGERS,
+    MOST,
+    OTHERS,
+    TEXTS,
+    all_fit,
+)
 from app.observability.ids import id_time
 
 
@@ -46,22 +55,7 @@ class LogRecord(TypedDict):
     keep: str
 
 
-# Characters. What an index holds stays far below PostgreSQL's 2,704 bytes; what is cut is told
-# in details.truncated.
-TEXTS = {
-    "level": 16, "logger": 200, "message": 65_536, "action": 64, "request_id": 64,
-    "parent_request_id": 64, "user_id": 64, "account": 254, "method": 16, "path": 4096,
-    "route": 255, "remote_addr": 64, "host": 255, "release": 64, "target_type": 64,
-    "target_id": 255, "outcome": 32, "statement": 65_536,
-}  # fmt: skip
-EXCEPTION_TEXTS = {"type": 255, "message": 65_536, "traceback": 262_144, "fingerprint": 64}
-# What no answer can have as a status is none: filters and counts would tell it apart.
-INTEGERS = {
-    "status": range(100, 1000), "db_count": range(-(2**31), 2**31), "pid": range(-(2**63), 2**63)
-}  # fmt: skip
-FLOATS = ("duration_ms", "db_ms")
 _BLANK = dict.fromkeys(LogRecord.__annotations__)
-_OTHERS = {"id", "timestamp", "exception", "details", "keep"}
 
 # Events of the machinery; every other event says who did what.
 _MACHINERY = frozenset({
@@ -112,7 +106,10 @@ def normalise(raw: Mapping[str, Any]) -> LogRecord:
     """
     details = _details(raw)
     record: dict[str, Any] = _BLANK.copy()
-    _fill(record, raw, details)
+    if type(raw) is dict and all_fit(raw):
+        record.update(raw)
+    else:
+        _fill(record, raw, details)
     record["level"] = (record["level"] or "INFO").upper()
     record["logger"] = record["logger"] or ""
     record["message"] = record["message"] or ""
@@ -124,7 +121,7 @@ def normalise(raw: Mapping[str, Any]) -> LogRecord:
 
 
 def _fill(record: dict[str, Any], raw: Mapping[str, Any], details: dict[str, Any]) -> None:
-    """Take the texts and numbers over, which are many thousands a batch and nearly all sound."""
+    """Take the texts and numbers over one by one."""
     for name, value in raw.items():
         limit = TEXTS.get(name, -1)
         # Asked here what `is_plain` asks: a call takes as long as the questions.
@@ -139,7 +136,7 @@ def _fill(record: dict[str, Any], raw: Mapping[str, Any], details: dict[str, Any
             record[name] = value if sound else _integer(value, name, within, details)
         elif name in FLOATS:
             record[name] = _number(value, name, details)
-        elif name not in _OTHERS:
+        elif name not in OTHERS:
             _put(details, clean_text(describe(name))[:200], value)
 
 
@@ -233,7 +230,7 @@ def _integer(value: Any, name: str, within: range, details: dict[str, Any]) -> i
 
 
 def _number(value: Any, name: str, details: dict[str, Any]) -> float | None:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < MOST:
         return float(value)
     _put(details, name, value)
     return None
@@ -267,7 +264,8 @@ def _stamp(record: dict[str, Any], raw: Mapping[str, Any], details: dict[str, An
         moment = time_of(record_id) if record_id else EPOCH
     if record_id is None:
         _put(details, "id", raw.get("id"))
-        content = json.dumps(record, sort_keys=True, default=describe)
+        plain = {**record, "id": None, "timestamp": None, "keep": None}
+        content = json.dumps(plain, sort_keys=True, default=describe)
         record_id = derived_id(moment, content.encode("utf-8", "replace"))
     record["id"] = record_id
     record["timestamp"] = to_timestamp(moment)

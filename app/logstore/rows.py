@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 
 from app.logstore.cleaning import clean_text
-from app.logstore.record import EXCEPTION_TEXTS, LogRecord, to_timestamp
+from app.logstore.field_limits import EXCEPTION_TEXTS
+from app.logstore.record import LogRecord, to_timestamp
 from app.models.log import Log
 
 COLUMNS = tuple(column.name for column in Log.__table__.columns)

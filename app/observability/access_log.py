@@ -49,11 +49,12 @@ class AccessLog:
         quiet = response.status_code < 400 and (asked.endpoint or "").startswith(_QUIET)
         if stats is None or quiet:
             return response
-        write = partial(self._write, stats, _fields(asked, response.status_code))
+        fields = _fields(asked, response.status_code)
         if response.is_streamed and not response.direct_passthrough:
+            write = partial(self._write, stats, fields)
             response.response = _RecordedStream(response, stats, write)
         else:
-            write()
+            self._write(stats, fields)
         return response
 
     def record_propagated(self, exc: BaseException | None) -> None:

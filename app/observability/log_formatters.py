@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 import orjson
@@ -34,6 +33,8 @@ FIELDS = (
     "exception", "details",
 )  # fmt: skip
 _NUMBERS = ("status", "duration_ms", "db_ms", "db_count")
+_NUMERIC = (float, int)
+_BIG = 2**63
 _TEXTS = (
     "action", "request_id", "parent_request_id", "user_id", "account", "method", "path", "route",
     "remote_addr", "target_type", "target_id", "outcome", "statement",
@@ -52,8 +53,6 @@ _KINDS = (
     | {name: _OPEN if name in _SHOWN else _SAFE for name in _TEXTS}
     | dict.fromkeys(_NUMBERS, _NUMBER)
 )
-# How many attributes a record has before it is given any.
-_OWN = len(vars(logging.makeLogRecord({})))
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 # Line ends of other standards that JSON leaves as they are.
 _OTHER_LINE_ENDS = (
@@ -97,18 +96,21 @@ class JSONFormatter(logging.Formatter):
     def to_dict(self, record: logging.LogRecord) -> dict[str, Any]:
         """Return the record by the names of the contract, redacted; absent fields are absent.
 
-        Every handler of a record gets the same one.
+        What is bound in the log's context is stamped on it. Every handler gets the same one.
         """
         given = vars(record)
         data: dict[str, Any] | None = given.get("rendered_fields")
         if data is None:
-            data = given["rendered_fields"] = self._make_dict(record, given)
+            data = given["rendered_fields"] = self._make_dict(record)
         return data
 
-    def _make_dict(self, record: logging.LogRecord, given: Mapping[str, Any]) -> dict[str, Any]:
+    def _make_dict(self, record: logging.LogRecord) -> dict[str, Any]:
+        given = log_context.stamp(record)
         data = _head(record, _message(record))
         texts = [data["message"]]
         details = _take_fields(given, data, texts)
+        if record.stack_info:
+            details["stack"] = record.stack_info
         data["host"], data["pid"] = _HOST, record.process or os.getpid()
         if self._release:
             data["release"] = self._release
@@ -199,23 +201,22 @@ def _take_fields(
     # A record made outside a request says so.
     data["request_id"] = None
     rest = {}
-    # What each record has of its own came first.
-    for name, value in islice(given.items(), _OWN, None):
+    for name, value in given.items():
         kind = _KINDS.get(name)
         if kind is None:
             rest[name] = value
         elif kind == _SKIPPED or value is None:
             continue
         elif kind == _NUMBER:
-            (data if _is_number(value) else rest)[name] = value
+            sound = type(value) in _NUMERIC and -_BIG <= value < _BIG
+            (data if sound else rest)[name] = value
         elif kind == _ODD:
             _take_odd_one(name, value, rest)
         else:
-            data[name] = value = text_of(value)
+            # Asked here what text_of() asks: a call takes longer than the answer.
+            data[name] = value = value if type(value) is str else text_of(value)
             if kind == _OPEN:
                 texts.append(value)
-    if given["stack_info"]:
-        rest["stack"] = given["stack_info"]
     return rest
 
 
@@ -238,10 +239,6 @@ def _message(record: logging.LogRecord) -> str:
 def _is_id(value: Any) -> bool:
     # Somebody's `extra={"id": item.id}` is no identity: the store would take two for one.
     return isinstance(value, str) and _UUID7.fullmatch(value) is not None
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and -(2**63) <= value < 2**63
 
 
 def _exception(record: logging.LogRecord) -> dict[str, str] | None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from prometheus_client import Counter
 
 from app.observability import metrics
-from app.observability.log_context import ContextFilter
 from app.observability.log_file import AppendOnlyFile
 from app.observability.log_formatters import JSONFormatter
 from app.observability.log_spool import drop, prune, shipped_through
@@ -37,7 +36,6 @@ class LogFilesHandler(logging.Handler):
         super().__init__()
         self.setFormatter(formatter)
         self._line = formatter.line
-        self.addFilter(ContextFilter())
         self._backup_count = backup_count
         self._spool_max_bytes = spool_max_bytes
         self._trouble: str | None = None
@@ -50,6 +48,13 @@ class LogFilesHandler(logging.Handler):
             log_dir / "error.log", max_bytes, may_create=may_create,
             on_rotate=self._prune_errors, on_trouble=self._say_trouble,
         )  # fmt: skip
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write a record that the filters let pass; without a lock, which the files do not need."""
+        passed = not self.filters or bool(self.filter(record))
+        if passed:
+            self.emit(record)
+        return passed
 
     def emit(self, record: logging.LogRecord) -> None:
         line = b""
@@ -67,11 +72,6 @@ class LogFilesHandler(logging.Handler):
                 _say(f"error.log cannot be written ({error.strerror}); app.log has the record\n")
         if self._lost:
             self._tell_lost()
-
-    def createLock(self) -> None:  # noqa: N802 - logging's name
-        """Need no lock: the files are safe with many threads."""
-        # None would do until Python 3.13, which takes it without asking whether it is there.
-        self.lock = _NoLock()  # type: ignore[assignment]
 
     def close(self) -> None:
         self.everything.close()
@@ -102,16 +102,6 @@ class LogFilesHandler(logging.Handler):
         if reason != self._trouble:
             self._trouble = reason
             _say(f"the log files cannot be rotated and go on growing: {reason}\n")
-
-
-class _NoLock(contextlib.nullcontext[None]):
-    """Stand where logging wants a lock."""
-
-    def acquire(self) -> None:
-        return
-
-    def release(self) -> None:
-        return
 
 
 def _report_loss(record: logging.LogRecord, line: bytes, error: Exception) -> None:

@@ -12,7 +12,6 @@ import click
 from flask import Flask
 from sqlalchemy import make_url
 
-from app.observability.log_context import ContextFilter
 from app.observability.log_formatters import JSONFormatter, TextFormatter
 from app.observability.log_handlers import LogFilesHandler
 from app.observability.log_redaction import add_secret, is_sensitive
@@ -27,7 +26,6 @@ class ConsoleHandler(logging.StreamHandler[Any]):
     def __init__(self) -> None:
         super().__init__(sys.stderr)
         self.addFilter(_is_no_sample)
-        self.addFilter(ContextFilter())
 
     def emit(self, record: logging.LogRecord) -> None:
         # Python flushes stderr at each line by itself.

@@ -15,7 +15,7 @@ from app.extensions import db
 from app.models.outbox import OutboxRecord
 from app.observability import metrics
 from app.observability.ids import new_id
-from app.observability.log_context import ContextFilter, safe_extra
+from app.observability.log_context import safe_extra
 from app.observability.log_formatters import JSONFormatter
 
 _events = logging.getLogger("app.events")
@@ -125,12 +125,7 @@ def _make_record(this: Operation, outcome: str) -> logging.LogRecord:
         "duration_ms": this.duration_ms,
         "details": this.details,
     })  # fmt: skip
-    record = _events.makeRecord(
-        _events.name, logging.INFO, "", 0, this.action, (), None, extra=extra
-    )
-    # Stamped here, because the outbox row needs the whole line before any handler sees it.
-    ContextFilter().filter(record)
-    return record
+    return _events.makeRecord(_events.name, logging.INFO, "", 0, this.action, (), None, extra=extra)
 
 
 def _publish(this: Operation, record: logging.LogRecord, outcome: str) -> None:

@@ -43,7 +43,9 @@ def _begin() -> None:
     }
     if asked.url_rule is not None:
         fields["route"] = asked.url_rule.rule
-    if asked.endpoint != "static" and (claim := session.get("_user_id")):
+    # Without a cookie there is no session, and to ask would make one.
+    has_session = "HTTP_COOKIE" in asked.environ and asked.endpoint != "static"
+    if has_session and (claim := session.get("_user_id")):
         # Signed, so true of whoever holds the session; the user loader corrects an ended one.
         fields |= {"user_id": str(claim).partition(":")[0], "account": session.get("account")}
     # A request's own dictionary, where g takes four times as long.

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from flask import Request
@@ -39,27 +39,27 @@ class RequestSecrets:
 
     def _collect(self, form: bool, json_body: bool) -> None:
         if self._head is None:
-            self._head = _all_spellings(self._from_head())
+            values = self._from_head()
+            self._head = _all_spellings(values) if values else set()
         found = self._head
         if form or json_body:
             found = found | _all_spellings(self._from_bodies(form, json_body))
-        self._all = tuple(longest_first(found))
+        self._all = tuple(longest_first(found)) if found else ()
         self._form_seen, self._json_seen = form, json_body
 
-    def _from_head(self) -> Iterator[str]:
-        request = self._request
-        if request.view_args:
-            yield from sensitive_values(request.view_args)
-        for name in _sensitive_headers(tuple(request.environ)):
-            value = request.environ[name]
-            yield value
-            yield from _credentials(value)
+    def _from_head(self) -> list[str]:
         # What most requests lack is not taken apart.
-        if request.query_string:
-            yield from sensitive_values(request.args.to_dict(flat=False))
-        if "HTTP_COOKIE" in request.environ:
-            for values in request.cookies.listvalues():
-                yield from values
+        request, environ = self._request, self._request.environ
+        found: list[str] = []
+        if request.view_args and any(map(is_sensitive, request.view_args)):
+            found += sensitive_values(request.view_args)
+        for name in _sensitive_headers(tuple(environ)):
+            found += (environ[name], *_credentials(environ[name]))
+        if environ.get("QUERY_STRING"):
+            found += sensitive_values(request.args.to_dict(flat=False))
+        if "HTTP_COOKIE" in environ:
+            found += chain.from_iterable(request.cookies.listvalues())
+        return found
 
     def _from_bodies(self, form: bool, json_body: bool) -> Iterator[str]:
         if form:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from app.observability.log_context import (
     RESERVED,
-    ContextFilter,
     ContextLogger,
     bind,
     bound,
@@ -17,6 +16,7 @@ from app.observability.log_context import (
     log_whatever_the_level,
     reset,
     safe_extra,
+    stamp,
 )
 from tests import hostile
 
@@ -24,10 +24,10 @@ from tests import hostile
 class Kept(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
-        self.addFilter(ContextFilter())
         self.records: list[Any] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        stamp(record)
         self.records.append(record)
 
 
