@@ -1,13 +1,11 @@
-"""What is known about the work at hand, stamped on every record by itself."""
+"""What is known about the work at hand, which every record tells by itself."""
 
 import logging
-import os
 import sys
-import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
-from itertools import islice
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import Any
 
@@ -16,9 +14,8 @@ _context: ContextVar[Mapping[str, Any]] = ContextVar("log_context", default=_NOT
 
 # A record's own attributes; `extra` may not overwrite them (logging raises KeyError).
 RESERVED = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-# What a record has before it is given anything; it comes first.
-_BLANK = vars(logging.makeLogRecord({}))
-_OWN = len(_BLANK)
+# How many attributes a record has before it is given any; they come first.
+_OWN = len(vars(logging.makeLogRecord({})))
 
 
 def current() -> Mapping[str, Any]:
@@ -51,12 +48,9 @@ def safe_extra(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{key}_" if key in RESERVED else str(key): fields[key] for key in fields}
 
 
-def stamp(record: logging.LogRecord) -> dict[str, Any]:
-    """Put the bound fields on a record, which keeps its own; return all that was given to it."""
-    own = vars(record)
-    given = {"request_id": None, **_context.get(), **dict(islice(own.items(), _OWN, None))}
-    own.update(given)
-    return given
+def fields_of(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
+    """Yield what is bound now, and then what the record itself was given, which has the say."""
+    return chain(_context.get().items(), islice(vars(record).items(), _OWN, None))
 
 
 class ContextLogger(logging.LoggerAdapter[logging.Logger]):
@@ -103,22 +97,7 @@ def log_whatever_the_level(
         exc_info = (type(exc_info), exc_info, exc_info.__traceback__)
     elif exc_info is True:
         exc_info = sys.exc_info()
-    logger.handle(_record(logger.name, level, msg, args, exc_info or None, kwargs.get("extra")))
-
-
-def _record(
-    name: str, level: int, msg: object, args: Any, exc_info: Any, extra: Mapping[str, Any] | None
-) -> logging.LogRecord:
-    """Do what makeRecord() does, without its search for reserved names: there is none.
-
-    And without taking the path apart of a file that nobody named.
-    """
-    created = time.time()
-    record = logging.LogRecord.__new__(logging.LogRecord)
-    vars(record).update(
-        _BLANK, name=name, levelno=level, levelname=logging.getLevelName(level), msg=msg,
-        args=args, exc_info=exc_info, created=created, msecs=created % 1 * 1000 // 1,
-        relativeCreated=(created - _BLANK["created"]) * 1000, process=os.getpid(),
-    )  # fmt: skip
-    vars(record).update(extra or {})
-    return record
+    # What makeRecord() does, without its search for reserved names: there is none.
+    record = logging.getLogRecordFactory()(logger.name, level, "", 0, msg, args, exc_info or None)
+    record.__dict__.update(kwargs.get("extra") or {})
+    logger.handle(record)

@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -96,7 +96,7 @@ class JSONFormatter(logging.Formatter):
     def to_dict(self, record: logging.LogRecord) -> dict[str, Any]:
         """Return the record by the names of the contract, redacted; absent fields are absent.
 
-        What is bound in the log's context is stamped on it. Every handler gets the same one.
+        Every handler of a record gets the same one.
         """
         given = vars(record)
         data: dict[str, Any] | None = given.get("rendered_fields")
@@ -105,10 +105,9 @@ class JSONFormatter(logging.Formatter):
         return data
 
     def _make_dict(self, record: logging.LogRecord) -> dict[str, Any]:
-        given = log_context.stamp(record)
         data = _head(record, _message(record))
         texts = [data["message"]]
-        details = _take_fields(given, data, texts)
+        details = _take_fields(log_context.fields_of(record), data, texts)
         if record.stack_info:
             details["stack"] = record.stack_info
         data["host"], data["pid"] = _HOST, record.process or os.getpid()
@@ -195,35 +194,37 @@ def _head(record: logging.LogRecord, message: str) -> dict[str, Any]:
 
 
 def _take_fields(
-    given: Mapping[str, Any], data: dict[str, Any], texts: list[str]
+    given: Iterable[tuple[str, Any]], data: dict[str, Any], texts: list[str]
 ) -> dict[str, Any]:
     """Take what has a field of its own; add to `texts` what may show a secret; return the rest."""
-    # A record made outside a request says so.
-    data["request_id"] = None
     rest = {}
-    for name, value in given.items():
+    for name, value in given:
         kind = _KINDS.get(name)
         if kind is None:
             rest[name] = value
-        elif kind == _SKIPPED or value is None:
+        elif kind == _SKIPPED:
             continue
+        elif kind == _ODD:
+            _take_odd_one(name, value, rest)
+        elif value is None:
+            data.pop(name, None)
         elif kind == _NUMBER:
             sound = type(value) in _NUMERIC and -_BIG <= value < _BIG
             (data if sound else rest)[name] = value
-        elif kind == _ODD:
-            _take_odd_one(name, value, rest)
         else:
             # Asked here what text_of() asks: a call takes longer than the answer.
             data[name] = value = value if type(value) is str else text_of(value)
             if kind == _OPEN:
                 texts.append(value)
+    # A record made outside a request says so.
+    data.setdefault("request_id", None)
     return rest
 
 
 def _take_odd_one(name: str, value: Any, rest: dict[str, Any]) -> None:
     if name == "details" and isinstance(value, (dict, Mapping)):
         rest.update(value)
-    elif name == "details" or not _is_id(value):
+    elif value is not None and (name == "details" or not _is_id(value)):
         rest[name] = value
 
 

@@ -93,6 +93,13 @@ def test_bound_fields_are_in_the_line() -> None:
     assert (found["request_id"], found["user_id"], found["details"]) == ("r1", "7", {"basket": 3})
 
 
+def test_what_a_record_says_to_be_absent_is_absent_whatever_is_bound() -> None:
+    with bound(request_id="r1", user_id="7"):
+        found = formatted(record_of(user_id=None, request_id=None))
+    assert found["request_id"] is None
+    assert "user_id" not in found
+
+
 def test_an_exception_is_an_object_and_outside_an_except_there_is_none() -> None:
     assert formatted(record_of(exc_info=failure()))["exception"]["type"] == "ValueError"
     outside = formatted(record_of(exc_info=(None, None, None)))
