@@ -20,7 +20,9 @@ def _recognise() -> None:
     Not Flask-Login's request loader: that one is asked last, so a session would win over the
     token, and not at all on pages that are open to everybody.
     """
-    scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if "HTTP_AUTHORIZATION" not in request.environ:
+        return
+    scheme, _, token = request.environ["HTTP_AUTHORIZATION"].partition(" ")
     if scheme.lower() != "bearer" or not request.path.startswith("/api/"):
         return
     # A session that comes along has no say, neither in the log.

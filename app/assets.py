@@ -5,21 +5,23 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, current_app, request, send_from_directory
+from flask import Flask, Request, Response, current_app, request, send_from_directory
 from flask_bootstrap import Bootstrap5
 from flask_compress import Compress
 
 _FOREVER = "public, max-age=31536000, immutable"
 # A module that another one imports has no version in its address: old and new must not mix.
 _ASKED_AGAIN = "public, no-cache"
+_compress = Compress()
 
 
 def init_app(app: Flask) -> None:
     """Serve Bootstrap and our own files, compressed and cached; adds the test `is endpoint`."""
     Bootstrap5(app)
-    Compress(app)
+    app.config["COMPRESS_REGISTER"] = False
+    _compress.init_app(app)
     app.url_defaults(_add_version)
-    app.after_request(_set_lifetime)
+    app.after_request(_finish)
     app.add_url_rule("/favicon.ico", "favicon", _favicon)
     # Lets a page leave out a link to a module that this application does not have.
     app.jinja_env.tests["endpoint"] = lambda name: name in app.view_functions
@@ -38,10 +40,16 @@ def _add_version(endpoint: str, values: dict[str, Any]) -> None:
             values.setdefault("v", version)
 
 
-def _set_lifetime(response: Response) -> Response:
-    if _is_static(request.endpoint or "") and response.status_code in {200, 206, 304}:
-        versioned = "v" in request.args
+def _finish(response: Response) -> Response:
+    asked: Request = request._get_current_object()  # type: ignore[attr-defined]
+    if _is_static(asked.endpoint or "") and response.status_code in {200, 206, 304}:
+        versioned = "v" in asked.args
         response.headers["Cache-Control"] = _FOREVER if versioned else _ASKED_AGAIN
+    if "HTTP_ACCEPT_ENCODING" in asked.environ:
+        return _compress.after_request(response)
+    # Nothing to find out; but caches are to know that others may get it compressed.
+    vary = response.headers.get("Vary")
+    response.headers["Vary"] = f"{vary}, Accept-Encoding" if vary else "Accept-Encoding"
     return response
 
 

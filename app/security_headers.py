@@ -52,7 +52,8 @@ def _adding(wsgi_app: WSGIApplication, production: bool) -> WSGIApplication:
             else:
                 headers += [ours[name] for name in ours if name not in there]
             if "cache-control" not in there and _is_content(there.get("content-type", "")):
-                headers.append(("Cache-Control", _who_may_keep(environ)))
+                signed_in = _is_signed_in(environ, begins="set-cookie" in there)
+                headers.append(("Cache-Control", "no-store" if signed_in else "private, no-cache"))
             return start_response(status, headers, *exc_info)
 
         return wsgi_app(environ, start)
@@ -65,8 +66,9 @@ def _is_content(content_type: str) -> bool:
     return kind == "text/html" or kind.endswith("json")
 
 
-def _who_may_keep(environ: WSGIEnvironment) -> str:
-    """Return how a page may be cached: not at all when it was made for somebody signed in."""
-    # The request is still at hand: its answer only now begins.
-    by_token = "HTTP_AUTHORIZATION" in environ and "api_token" in g
-    return "no-store" if by_token or "_user_id" in session else "private, no-cache"
+def _is_signed_in(environ: WSGIEnvironment, *, begins: bool) -> bool:
+    """Tell whether an answer was made for somebody signed in; `begins` if a session may begin."""
+    # The request is still at hand: its answer only now begins. What it did not bring and does not
+    # get is not asked for, which would make it.
+    by_session = ("HTTP_COOKIE" in environ or begins) and "_user_id" in session
+    return by_session or ("HTTP_AUTHORIZATION" in environ and "api_token" in g)

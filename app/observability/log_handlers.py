@@ -50,11 +50,11 @@ class LogFilesHandler(logging.Handler):
         )  # fmt: skip
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Write a record that the filters let pass; without a lock, which the files do not need."""
-        passed = not self.filters or bool(self.filter(record))
-        if passed:
-            self.emit(record)
-        return passed
+        """Write a record, without the lock that the files do not need."""
+        if self.filters:
+            return super().handle(record)
+        self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         line = b""
