@@ -255,8 +255,8 @@ def test_a_forked_child_shares_the_file_and_moves_on_by_itself(path: Path) -> No
 def test_threads_that_share_a_file_lose_and_double_nothing_over_its_rotations(path: Path) -> None:
     file = AppendOnlyFile(path, 1_000)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda number: file.write(b"%098d\n" % number), range(400)))
-    assert sorted(int(line) for line in lines_of(path)) == list(range(400))
+        list(pool.map(lambda number: file.write(b"%098d\n" % number), range(4_000)))
+    assert sorted(int(line) for line in lines_of(path)) == list(range(4_000))
     # Threads that write beyond the limit while one rotates make fewer and longer segments.
     assert len(rotated(path)) > 2
 
