@@ -269,7 +269,7 @@ class LogStore(LogReader, Protocol):
 
     def buckets(
         self, query: LogQuery, fields: Sequence[str] = (), step: int | None = None
-    ) -> Mapping[tuple[Any, ...], Mapping[int, int]]:
+    ) -> dict[tuple[Any, ...], dict[int, int]]:
         """Return how many records are in each bucket, by fields; see `counts.percentiles`.
 
         With `step` a key begins with the step's start in epoch seconds; only steps with records

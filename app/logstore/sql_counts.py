@@ -103,10 +103,7 @@ class SqlCounts:
         listed: Any = func.json_agg if self._on_postgresql else func.json_group_array
         lists = [cast(listed(_TABLE.c[name]), Text) for name in ("bucket", "count")]
         for *values, numbers, counts in self._grouped(chosen, tile, fields, step, *lists):
-            buckets: dict[int, int] = defaultdict(int)
-            for number, count in zip(_read(numbers), _read(counts), strict=True):
-                buckets[number] += count
-            yield (*values, {number: count for number, count in buckets.items() if count})
+            yield (*values, _paired(_read(numbers), _read(counts)))
 
     def _grouped(
         self, chosen: Selection, tile: Tile, fields: Sequence[str], step: int | None, *values: Any
@@ -192,6 +189,17 @@ def _oldest_starts(steps: tuple[int, ...]) -> Select[Any]:
 
 def _read(numbers: str | None) -> list[int]:
     return orjson.loads(numbers or "[]")  # type: ignore[no-any-return]
+
+
+def _paired(numbers: Sequence[int], counts: Sequence[int]) -> dict[int, int]:
+    """Return {bucket: sum}, without those of 0."""
+    buckets = dict(zip(numbers, counts, strict=True))
+    if len(buckets) == len(numbers) and 0 not in counts:
+        return buckets
+    buckets = defaultdict(int)
+    for number, count in zip(numbers, counts, strict=True):
+        buckets[number] += count
+    return {number: count for number, count in buckets.items() if count}
 
 
 def _within(tile: Tile) -> list[ColumnElement[bool]]:
