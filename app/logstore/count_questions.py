@@ -64,8 +64,8 @@ class Counts(Records, Protocol):
     def first_days(self, fingerprints: Sequence[str]) -> Mapping[str, int]:
         """Return the first day, in seconds, that has each of these fingerprints."""
 
-    def oldest_starts(self, steps: Sequence[int]) -> Mapping[int, int | None]:
-        """Return for each step what `oldest_start` does, in one question."""
+    def oldest_starts(self) -> Mapping[int, int | None]:
+        """Return for every step what `oldest_start` does, in one question that is asked once."""
 
     def delete(self, tile: Tile) -> int:
         """Delete what a tile covers; return how many counts."""
@@ -212,7 +212,7 @@ class CountQuestions(ABC):
         coarsest = max(abs(one) for one in signed if (step or DAY) % one == 0)
 
         def work(counts: Counts) -> T:
-            oldest = counts.oldest_starts(signed)
+            oldest = counts.oldest_starts()
             horizons = {abs(one): _horizon(one, oldest[one]) for one in signed}
             return fold(
                 row

@@ -80,6 +80,7 @@ class SqlCounts:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._on_postgresql = connection.dialect.name == "postgresql"
+        self._oldest: Mapping[int, int | None] | None = None
 
     def lock(self) -> None:
         """Keep batches waiting until the transaction ends."""
@@ -121,11 +122,14 @@ class SqlCounts:
         return self._connection.execute(statement).all()
 
     def oldest_start(self, step: int) -> int | None:
-        return self.oldest_starts([step])[step]
+        start: int | None = self._connection.execute(_oldest_starts((step,))).scalar()
+        return start
 
-    def oldest_starts(self, steps: Sequence[int]) -> dict[int, int | None]:
-        found = self._connection.execute(_oldest_starts(tuple(steps))).one()
-        return dict(zip(steps, found, strict=True))
+    def oldest_starts(self) -> Mapping[int, int | None]:
+        if self._oldest is None:
+            found = self._connection.execute(_oldest_starts(ALL_STEPS)).one()
+            self._oldest = dict(zip(ALL_STEPS, found, strict=True))
+        return self._oldest
 
     def first_days(self, fingerprints: Sequence[str]) -> Mapping[str, int]:
         statement = (
