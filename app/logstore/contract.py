@@ -187,7 +187,10 @@ class LogStore(LogReader, Protocol):
         """Make what the store needs and no migration makes; may be done again at any time."""
 
     def together(self) -> AbstractContextManager[None]:
-        """Answer what this thread asks within the block through one connection, if it has such."""
+        """Answer what this thread asks within the block together: for a moment, that of one page.
+
+        Through one connection, if it has such, and what all need to know is asked once.
+        """
 
     def append(self, records: Iterable[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
         """Store records and the checkpoint in one transaction; return the ids that were new.
@@ -269,7 +272,7 @@ class LogStore(LogReader, Protocol):
 
     def buckets(
         self, query: LogQuery, fields: Sequence[str] = (), step: int | None = None
-    ) -> Mapping[tuple[Any, ...], Mapping[int, int]]:
+    ) -> dict[tuple[Any, ...], dict[int, int]]:
         """Return how many records are in each bucket, by fields; see `counts.percentiles`.
 
         With `step` a key begins with the step's start in epoch seconds; only steps with records

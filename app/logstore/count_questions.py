@@ -22,9 +22,11 @@ from app.logstore.counts import (
     NO_DURATION,
     OF_ALL_ROUTES,
     STEPS,
+    Buckets,
     Selection,
     Tile,
     bounds_of,
+    merged,
     moment_of,
     percentiles,
     second_of,
@@ -41,7 +43,7 @@ T = TypeVar("T")
 _QUANTILES = (0.5, 0.95, 0.99)
 _SCAN_SLICE = 1000
 _Rows = Iterable[tuple[Any, ...]]
-_Buckets = dict[tuple[Hashable, ...], Counter[int]]
+_Merged = dict[tuple[Hashable, ...], Buckets]
 _histograms, _totals = attrgetter("histograms"), attrgetter("sums")
 
 
@@ -62,8 +64,8 @@ class Counts(Records, Protocol):
     def first_days(self, fingerprints: Sequence[str]) -> Mapping[str, int]:
         """Return the first day, in seconds, that has each of these fingerprints."""
 
-    def oldest_starts(self, steps: Sequence[int]) -> Mapping[int, int | None]:
-        """Return for each step what `oldest_start` does, in one question."""
+    def oldest_starts(self) -> Mapping[int, int | None]:
+        """Return for every step what `oldest_start` does, in one question that is asked once."""
 
     def delete(self, tile: Tile) -> int:
         """Delete what a tile covers; return how many counts."""
@@ -110,13 +112,12 @@ class CountQuestions(ABC):
             return self.counted(query, (), quantiles)
         low, high, starts = self._points(query, step)
 
-        def merge(rows: _Rows) -> _Buckets:
+        def merge(rows: _Rows) -> _Merged:
             return _merged((max(start, starts[0]), *rest) for start, *rest in rows)
 
-        merged = self._sums(_countable(query), low, high, (), step, merge, _histograms)
+        found = self._sums(_countable(query), low, high, (), step, merge, _histograms)
         return [
-            _summary((moment_of(start),), merged.get((start,), Counter()), quantiles)
-            for start in starts
+            _summary((moment_of(start),), found.get((start,), {}), quantiles) for start in starts
         ]
 
     def counted(
@@ -124,10 +125,10 @@ class CountQuestions(ABC):
     ) -> list[Summary]:
         low, high = bounds_of(query)
         fold, ask = (_merged, _histograms) if quantiles else (_merged_totals, _totals)
-        merged = self._sums(_countable(query), low, high, _checked(fields), None, fold, ask)
+        sums = self._sums(_countable(query), low, high, _checked(fields), None, fold, ask)
         if not fields:
-            return [_summary((), merged.get((), Counter()), quantiles)]
-        found = [_summary(tuple(map(_shown, key)), one, quantiles) for key, one in merged.items()]
+            return [_summary((), sums.get((), {}), quantiles)]
+        found = [_summary(tuple(map(_shown, key)), one, quantiles) for key, one in sums.items()]
         return sorted(found, key=lambda one: (-one.count, str(one.values)))
 
     @abstractmethod
@@ -147,7 +148,7 @@ class CountQuestions(ABC):
 
     def buckets(
         self, query: LogQuery, fields: Sequence[str] = (), step: int | None = None
-    ) -> dict[tuple[Any, ...], Counter[int]]:
+    ) -> dict[tuple[Any, ...], Buckets]:
         chosen = _countable(query)
         if MEASURE in fields and not (chosen.any_route() and "route" not in fields):
             raise ValueError("What was measured is counted for all routes together only.")
@@ -155,8 +156,8 @@ class CountQuestions(ABC):
         low, high = bounds_of(query)
         if step is not None:
             low, high, _ = self._points(query, step)
-        merged = self._sums(chosen, low, high, fields, step, _merged, _histograms)
-        return {tuple(_shown(value) for value in key): buckets for key, buckets in merged.items()}
+        found = self._sums(chosen, low, high, fields, step, _merged, _histograms)
+        return {tuple(map(_shown, key)): buckets for key, buckets in found.items()}
 
     def recount(self, since: datetime | None = None, *, check: bool = False) -> Recount:
         return recount(self.with_counts, since, check=check)
@@ -211,7 +212,7 @@ class CountQuestions(ABC):
         coarsest = max(abs(one) for one in signed if (step or DAY) % one == 0)
 
         def work(counts: Counts) -> T:
-            oldest = counts.oldest_starts(signed)
+            oldest = counts.oldest_starts()
             horizons = {abs(one): _horizon(one, oldest[one]) for one in signed}
             return fold(
                 row
@@ -272,15 +273,12 @@ def _checked(fields: Sequence[str]) -> Sequence[str]:
     return fields
 
 
-def _merged(rows: _Rows) -> _Buckets:
+def _merged(rows: _Rows) -> _Merged:
     """Return the buckets of each combination of values; a row ends with some of them."""
-    merged: _Buckets = defaultdict(Counter)
-    for *values, buckets in rows:
-        merged[tuple(values)].update(buckets)
-    return merged
+    return merged((row[:-1], row[-1]) for row in rows)
 
 
-def _merged_totals(rows: _Rows) -> _Buckets:
+def _merged_totals(rows: _Rows) -> _Merged:
     return _merged((*values, {NO_DURATION: count}) for *values, count in rows)
 
 

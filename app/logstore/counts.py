@@ -5,15 +5,15 @@ so that a bucket's middle is within a share of every value in it, however many a
 """
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import accumulate, pairwise
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from app.logstore.cleaning import clean_text
@@ -70,6 +70,8 @@ class Key(NamedTuple):
     bucket: int
 
 
+K = TypeVar("K", bound=Hashable)
+Buckets = dict[int, int]
 _Tally = dict[tuple[Any, ...], int]
 # What Key() does in Python, of which there are nearly as many as records.
 _key = partial(tuple.__new__, Key)
@@ -180,6 +182,17 @@ def duration_of(number: int) -> float:
     return upper * (1 - ACCURACY) if number > 0 else 0.0
 
 
+def merged(rows: Iterable[tuple[K, Buckets]]) -> dict[K, Buckets]:
+    """Add the buckets of each key up, in the first ones there are of it: copies take their time."""
+    found: dict[K, Buckets] = {}
+    for key, buckets in rows:
+        known = found.setdefault(key, buckets)
+        if known is not buckets:
+            for number, count in buckets.items():
+                known[number] = known.get(number, 0) + count
+    return found
+
+
 def percentiles(
     buckets: Mapping[int, int], quantiles: Sequence[float]
 ) -> dict[float, float | None]:
@@ -187,19 +200,18 @@ def percentiles(
 
     The nearest rank: so many values are no greater. Of few, a high one is the greatest of all.
     """
-    known = sorted((number, count) for number, count in buckets.items() if number >= 0)
-    total = sum(count for _, count in known)
+    known = sorted(number for number in buckets if number >= 0)
+    ends = list(accumulate(map(buckets.__getitem__, known)))
     return {
-        quantile: _at_rank(known, max(math.ceil(quantile * total) - 1, 0)) if known else None
+        quantile: duration_of(known[bisect_right(ends, _rank(quantile, ends[-1]))])
+        if known
+        else None
         for quantile in quantiles
     }
 
 
-def _at_rank(known: Sequence[tuple[int, int]], rank: int) -> float:
-    ends = accumulate(count for _, count in known)
-    return next(
-        duration_of(number) for (number, _), end in zip(known, ends, strict=True) if rank < end
-    )
+def _rank(quantile: float, total: int) -> int:
+    return max(math.ceil(quantile * total) - 1, 0)
 
 
 def step_for(window: timedelta) -> int:

@@ -14,6 +14,7 @@ from app.logstore.mongo_documents import COUNTS, LOGS
 from app.logstore.record import KEEPS
 
 _NAMES = Key._fields[:-1]
+_BATCH = 10_000  # All at once, but for more than 16 MB: the first batch would be of 101.
 _COUNTED = (
     "source", "level", "action", "route", "status", "duration_ms", "db_ms", "details",
     "exception_fingerprint",
@@ -27,6 +28,7 @@ class MongoCounts:
         self._counts = mongo.collection(COUNTS)
         self._logs = mongo.collection(LOGS)
         self._session = session
+        self._oldest: Mapping[int, int | None] | None = None
 
     def add(self, counts: Mapping[Key, int]) -> None:
         """Add to the counts there are, with one update for each kind."""
@@ -57,7 +59,7 @@ class MongoCounts:
             {"$match": {**_within(tile), **_conditions(chosen)}},
             {"$group": {"_id": parts, "count": {"$sum": "$count"}}},
         ]
-        for found in self._counts.aggregate(pipeline, session=self._session):
+        for found in self._counts.aggregate(pipeline, session=self._session, batchSize=_BATCH):
             yield (*found["_id"], found["count"])
 
     def histograms(
@@ -65,7 +67,7 @@ class MongoCounts:
     ) -> Iterator[tuple[Any, ...]]:
         wanted = {**_within(tile), **_conditions(chosen)}
         names = dict.fromkeys([*fields, "start", "buckets"], True) | {"_id": False}
-        for one in self._counts.find(wanted, names, session=self._session):
+        for one in self._counts.find(wanted, names, batch_size=_BATCH, session=self._session):
             start = () if step is None else (one["start"] // step * step,)
             buckets = {int(number): count for number, count in one["buckets"].items() if count}
             yield (*start, *(one[name] for name in fields), buckets)
@@ -83,8 +85,16 @@ class MongoCounts:
         found = self._counts.aggregate(pipeline, session=self._session)
         return {one["_id"]: one["start"] for one in found}
 
-    def oldest_starts(self, steps: Sequence[int]) -> dict[int, int | None]:
-        return {step: self.oldest_start(step) for step in steps}
+    def oldest_starts(self) -> Mapping[int, int | None]:
+        if self._oldest is None:
+            # The index skips all between.
+            pipeline: list[Document] = [
+                {"$sort": {"step": 1, "start": 1}},
+                {"$group": {"_id": "$step", "start": {"$first": "$start"}}},
+            ]
+            found = self._counts.aggregate(pipeline, session=self._session)
+            self._oldest = dict.fromkeys(ALL_STEPS) | {one["_id"]: one["start"] for one in found}
+        return self._oldest
 
     def delete(self, tile: Tile) -> int:
         return self._counts.delete_many(_within(tile), session=self._session).deleted_count

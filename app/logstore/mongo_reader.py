@@ -48,7 +48,8 @@ class MongoReader:
     ) -> list[dict[str, Any]]:
         wanted = all_of([*self._indexed, *conditions])
         cursor = self._mongo.collection(LOGS).find(wanted).sort(order, direction).limit(limit)
-        return [from_document(one) for one in cursor]
+        # All at once: the first batch would be of 101.
+        return [from_document(one) for one in cursor.batch_size(limit)]
 
 
 def _older(before: str | None) -> list[Condition]:

@@ -1,8 +1,9 @@
 """The log store on MongoDB, a replica set of one or more members."""
 
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pymongo.client_session import ClientSession
@@ -35,6 +36,7 @@ class MongoStore(CountQuestions):
         self._mongo = Mongo(url)
         self._deadline = deadline
         self._appender = MongoAppender(self._mongo)
+        self._held = threading.local()
 
     @property
     def refused(self) -> Counter[str]:
@@ -46,9 +48,14 @@ class MongoStore(CountQuestions):
         with store_errors():
             self._mongo.prepare(INDEXES)
 
-    def together(self) -> AbstractContextManager[None]:
-        # Its client has connections at hand.
-        return nullcontext()
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        outer = getattr(self._held, "counts", None)
+        self._held.counts = outer or MongoCounts(self._mongo)
+        try:
+            yield
+        finally:
+            self._held.counts = outer
 
     def append(self, records: Iterable[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
         with store_errors():
@@ -88,7 +95,7 @@ class MongoStore(CountQuestions):
     def with_counts(self, work: Callable[[MongoCounts], T], *, change: bool = False) -> T:
         with store_errors():
             if not change:
-                return work(MongoCounts(self._mongo))
+                return work(getattr(self._held, "counts", None) or MongoCounts(self._mongo))
             # A batch that adds to the same counts is a conflict: then this is done again.
             return self._mongo.transaction(lambda session: work(MongoCounts(self._mongo, session)))
 

@@ -80,6 +80,7 @@ class SqlCounts:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._on_postgresql = connection.dialect.name == "postgresql"
+        self._oldest: Mapping[int, int | None] | None = None
 
     def lock(self) -> None:
         """Keep batches waiting until the transaction ends."""
@@ -103,10 +104,7 @@ class SqlCounts:
         listed: Any = func.json_agg if self._on_postgresql else func.json_group_array
         lists = [cast(listed(_TABLE.c[name]), Text) for name in ("bucket", "count")]
         for *values, numbers, counts in self._grouped(chosen, tile, fields, step, *lists):
-            buckets: dict[int, int] = defaultdict(int)
-            for number, count in zip(_read(numbers), _read(counts), strict=True):
-                buckets[number] += count
-            yield (*values, {number: count for number, count in buckets.items() if count})
+            yield (*values, _paired(_read(numbers), _read(counts)))
 
     def _grouped(
         self, chosen: Selection, tile: Tile, fields: Sequence[str], step: int | None, *values: Any
@@ -124,11 +122,14 @@ class SqlCounts:
         return self._connection.execute(statement).all()
 
     def oldest_start(self, step: int) -> int | None:
-        return self.oldest_starts([step])[step]
+        start: int | None = self._connection.execute(_oldest_starts((step,))).scalar()
+        return start
 
-    def oldest_starts(self, steps: Sequence[int]) -> dict[int, int | None]:
-        found = self._connection.execute(_oldest_starts(tuple(steps))).one()
-        return dict(zip(steps, found, strict=True))
+    def oldest_starts(self) -> Mapping[int, int | None]:
+        if self._oldest is None:
+            found = self._connection.execute(_oldest_starts(ALL_STEPS)).one()
+            self._oldest = dict(zip(ALL_STEPS, found, strict=True))
+        return self._oldest
 
     def first_days(self, fingerprints: Sequence[str]) -> Mapping[str, int]:
         statement = (
@@ -192,6 +193,17 @@ def _oldest_starts(steps: tuple[int, ...]) -> Select[Any]:
 
 def _read(numbers: str | None) -> list[int]:
     return orjson.loads(numbers or "[]")  # type: ignore[no-any-return]
+
+
+def _paired(numbers: Sequence[int], counts: Sequence[int]) -> dict[int, int]:
+    """Return {bucket: sum}, without those of 0."""
+    buckets = dict(zip(numbers, counts, strict=True))
+    if len(buckets) == len(numbers) and 0 not in counts:
+        return buckets
+    buckets = defaultdict(int)
+    for number, count in zip(numbers, counts, strict=True):
+        buckets[number] += count
+    return {number: count for number, count in buckets.items() if count}
 
 
 def _within(tile: Tile) -> list[ColumnElement[bool]]:

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 from app.logstore.contract import LogQuery
-from app.logstore.filters import actions_are_rare, is_exact, levels_are_rare
+from app.logstore.filters import actions_are_rare, is_exact, levels_are_rare, upper
 from app.logstore.record import keeps_for
 from app.logstore.rows import from_row
 from app.logstore.sql_filters import indexed, scanned
@@ -98,16 +98,20 @@ class SqlReader:
         A list of values, or of keep classes, is several stretches of an index: sorting all of
         them to show 50 rows would take as long as there are rows.
         """
+        levels = tuple(upper(query.levels))
+        each = [query]
+        if levels_are_rare(query):
+            each = [replace(query, levels=(one,)) for one in sorted(set(levels))]
         if self._on_postgresql:
-            levels = tuple(level.upper() for level in query.levels)
+            # Only in this class they are few among others.
             return [
-                [Log.keep == keep, *indexed(query)] for keep in keeps_for(levels, query.actions)
+                [Log.keep == keep, *indexed(one)]
+                for keep in keeps_for(levels, query.actions)
+                for one in (each if keep == "operation" else [query])
             ]
         if actions_are_rare(query):
-            return [indexed(replace(query, actions=(one,))) for one in sorted(set(query.actions))]
-        if levels_are_rare(query):
-            return [indexed(replace(query, levels=(one,))) for one in sorted(set(query.levels))]
-        return [indexed(query)]
+            each = [replace(query, actions=(one,)) for one in sorted(set(query.actions))]
+        return [indexed(one) for one in each]
 
     def _newest(self, columns: Any, conditions: _Conditions, limit: int) -> _Statement:
         return self._ordered(columns, conditions, limit, desc)

@@ -52,13 +52,15 @@ class SqlStore(CountQuestions):
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        outer = getattr(self._held, "connection", None)
+        if hasattr(self._held, "connection"):
+            yield
+            return
         with store_errors(), self._connection() as connection:
-            self._held.connection = connection
+            self._held.connection, self._held.counts = connection, SqlCounts(connection)
             try:
                 yield
             finally:
-                self._held.connection = outer
+                del self._held.connection, self._held.counts
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
@@ -105,7 +107,7 @@ class SqlStore(CountQuestions):
     def with_counts(self, work: Callable[[SqlCounts], T], *, change: bool = False) -> T:
         if not change:
             with store_errors(), self._connection() as connection:
-                return work(SqlCounts(connection))
+                return work(getattr(self._held, "counts", None) or SqlCounts(connection))
         with store_errors(), self._engine.begin() as connection:
             counts = SqlCounts(connection)
             counts.lock()

@@ -1,13 +1,13 @@
 """Figures of the log for charts: rates, latency and what each process used; known from counts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.logstore import current_store
 from app.logstore.contract import Histogram, LogQuery, Point, Recount, Summary
-from app.logstore.counts import step_for
+from app.logstore.counts import Buckets, step_for
 
 # Pages and commands take the figures' types from here: they know no store.
 __all__ = [
@@ -54,10 +54,11 @@ def histogram(query: LogQuery, by: str | None = None, step: int | None = None) -
 
 def buckets(
     query: LogQuery, fields: Sequence[str] = (), step: int | None = None
-) -> Mapping[tuple[Any, ...], Mapping[int, int]]:
+) -> dict[tuple[Any, ...], Buckets]:
     """Return how many records are in each bucket, by fields, for many figures at once.
 
     `contract.LogStore.buckets` says what the fields are, `counts.percentiles` what buckets tell.
+    They are the caller's own, to change.
     """
     return current_store().buckets(query, fields, step)
 

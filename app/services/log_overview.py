@@ -1,12 +1,12 @@
 """What the log tells at a glance: the key figures over a window, and what stands out in it."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.logstore import current_store
-from app.logstore.counts import moment_of
+from app.logstore.counts import Buckets, merged, moment_of
 from app.logstore.measures import measures
 from app.services import log_figures
 from app.services.key_figures import FAILED, KINDS, Found, Kind, Stretch
@@ -162,25 +162,19 @@ def _steps(window: Window, now: datetime) -> tuple[dict[int, Stretch], dict[int,
 
 def _counted(query: LogQuery, step: int | None) -> Mapping[int, Found]:
     """Return what was counted in each step, by its start; without a step, all by 0."""
-    found: dict[int, dict[tuple[str, str | None], Counter[int]]] = defaultdict(
-        lambda: defaultdict(Counter)
-    )
+    parts: dict[int, list[tuple[tuple[str, str | None], Buckets]]] = defaultdict(list)
     fields = ("action", "measure", "status_class")
     for key, buckets in log_figures.buckets(query, fields, step).items():
         *start, action, measure, status_class = key
-        one = found[start[0] if start else 0]
-        one[action, measure].update(buckets)
+        part = parts[start[0] if start else 0]
         if (action, status_class) == ("request", 5):
-            one[FAILED, None].update(buckets)
-    return found
+            part.append(((FAILED, None), dict(buckets)))
+        part.append(((action, measure), buckets))
+    return {start: merged(part) for start, part in parts.items()}
 
 
 def _merged(found: Iterable[Found]) -> Found:
-    merged: dict[tuple[str, str | None], Counter[int]] = defaultdict(Counter)
-    for one in found:
-        for key, buckets in one.items():
-            merged[key].update(buckets)
-    return merged
+    return merged((key, dict(buckets)) for one in found for key, buckets in one.items())
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.logstore.counts import percentiles
+from app.logstore.counts import merged, percentiles
 from app.services import log_figures, log_service
 from app.services.log_service import LogQuery, Record
 
@@ -99,8 +99,8 @@ def standouts(since: datetime, until: datetime) -> Standouts:
     last = until - timedelta(seconds=1)
     week = last.replace(hour=0, minute=0, second=0) - _WEEK
     routes_since = since if until - since < _WEEK else week
-    slow = _newest(LogQuery(actions=("slow_query",), since=since))
     # With their level they are of one keep class, and of one stretch of PostgreSQL's partitions.
+    slow = _newest(LogQuery(actions=("slow_query",), levels=("WARNING",), since=since))
     errors = _newest(LogQuery(actions=("error",), levels=("ERROR",), since=since))
     newest = _newest(LogQuery(actions=("request",), since=since), REQUESTS_LOOKED_AT)
     requests = [one for one in newest if not _is_of_reading(one["route"])]
@@ -118,17 +118,15 @@ def standouts(since: datetime, until: datetime) -> Standouts:
 def slowest_routes(since: datetime, until: datetime) -> list[Route]:
     """Return the routes by p95, the slowest first."""
     query = LogQuery(actions=("request",), since=since, until=until)
-    merged: dict[str | None, Counter[int]] = defaultdict(Counter)
+    counted = log_figures.buckets(query, ["route", "status_class"])
     failed: Counter[str | None] = Counter()
-    for (route, status_class), buckets in log_figures.buckets(
-        query, ["route", "status_class"]
-    ).items():
-        merged[route].update(buckets)
+    for (route, status_class), buckets in counted.items():
         failed[route] += sum(buckets.values()) if status_class == 5 else 0
+    by_route = merged((route, buckets) for (route, _), buckets in counted.items())
     found = [
         Route(route, total, percentiles(buckets, [0.95])[0.95], 100 * failed[route] / total)
-        for route, buckets in merged.items()
-        if (total := buckets.total())
+        for route, buckets in by_route.items()
+        if (total := sum(buckets.values()))
     ]
     return sorted(found, key=lambda one: -(one.p95_ms or 0))[:_SHOWN]
 
