@@ -34,6 +34,7 @@ def run(*, quick: bool) -> list[Row]:
         for store in stores:
             amount = QUICK_AMOUNT if quick else AMOUNTS[store.name]
             history.fill(store.store, amount)
+            store.settle()
             with _administrator(store) as client:
                 rows += _timed(client, f"{store.name}, {amount:,} records", 11 if quick else 41)
             store.empty()
