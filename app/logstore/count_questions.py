@@ -50,14 +50,16 @@ _histograms, _totals = attrgetter("histograms"), attrgetter("sums")
 class Counts(Records, Protocol):
     """Read and write the counts of one store, in one transaction where they are changed."""
 
-    def sums(self, chosen: Selection, tile: Tile, fields: Sequence[str], step: int | None) -> _Rows:
-        """Return each (start of `step`, values of the fields, sum) of what a tile covers.
+    def sums(
+        self, chosen: Selection, covered: Sequence[Tile], fields: Sequence[str], step: int | None
+    ) -> _Rows:
+        """Return each (start of `step`, values of the fields, sum) of what tiles cover.
 
         Without a step there is no start.
         """
 
     def histograms(
-        self, chosen: Selection, tile: Tile, fields: Sequence[str], step: int | None
+        self, chosen: Selection, covered: Sequence[Tile], fields: Sequence[str], step: int | None
     ) -> _Rows:
         """Return what `sums` does with {bucket: sum} for the sum; a key may come twice."""
 
@@ -214,12 +216,10 @@ class CountQuestions(ABC):
         def work(counts: Counts) -> T:
             oldest = counts.oldest_starts()
             horizons = {abs(one): _horizon(one, oldest[one]) for one in signed}
-            return fold(
-                row
-                for tile in tiles(low, high, coarsest, horizons)
-                for row in ask(counts)(chosen, tile._replace(step=sign * tile.step), fields, step)
-                if row[-1]
-            )
+            covered = tiles(low, high, coarsest, horizons)
+            signed_tiles = [one._replace(step=sign * one.step) for one in covered]
+            found = ask(counts)(chosen, signed_tiles, fields, step) if signed_tiles else ()
+            return fold(row for row in found if row[-1])
 
         return self.with_counts(work)
 

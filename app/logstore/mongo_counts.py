@@ -50,22 +50,22 @@ class MongoCounts:
             self._counts.bulk_write(updates, session=self._session)
 
     def sums(
-        self, chosen: Selection, tile: Tile, fields: Sequence[str], step: int | None
+        self, chosen: Selection, covered: Sequence[Tile], fields: Sequence[str], step: int | None
     ) -> Iterator[tuple[Any, ...]]:
         point = {"$subtract": ["$start", {"$mod": ["$start", step]}]}
         values = [f"${name}" for name in fields]
         parts = values if step is None else [point, *values]
         pipeline: list[Document] = [
-            {"$match": {**_within(tile), **_conditions(chosen)}},
+            {"$match": _wanted(chosen, covered)},
             {"$group": {"_id": parts, "count": {"$sum": "$count"}}},
         ]
         for found in self._counts.aggregate(pipeline, session=self._session, batchSize=_BATCH):
             yield (*found["_id"], found["count"])
 
     def histograms(
-        self, chosen: Selection, tile: Tile, fields: Sequence[str], step: int | None
+        self, chosen: Selection, covered: Sequence[Tile], fields: Sequence[str], step: int | None
     ) -> Iterator[tuple[Any, ...]]:
-        wanted = {**_within(tile), **_conditions(chosen)}
+        wanted = _wanted(chosen, covered)
         names = dict.fromkeys([*fields, "start", "buckets"], True) | {"_id": False}
         for one in self._counts.find(wanted, names, batch_size=_BATCH, session=self._session):
             start = () if step is None else (one["start"] // step * step,)
@@ -151,6 +151,12 @@ def counted_of(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _within(tile: Tile) -> Document:
     return {"step": tile.step, "start": {"$gte": tile.low, "$lt": tile.high}}
+
+
+def _wanted(chosen: Selection, covered: Sequence[Tile]) -> Document:
+    # All in each part: an index serves a part by what it says itself.
+    conditions = _conditions(chosen)
+    return {"$or": [{**_within(one), **conditions} for one in covered]}
 
 
 def _conditions(chosen: Selection) -> Document:

@@ -17,9 +17,9 @@ def test_all_buckets_of_one_kind_share_a_document(mongo_url: str) -> None:
     assert mongo.collection(COUNTS).count_documents({}) == 2
     assert dict(counts.stored(0, 240)) == {key: 2 * count for key, count in added.items()}
     chosen, tile = Selection(route=KEY.route), Tile(60, 0, 240)
-    assert sorted(counts.sums(chosen, tile, ["source"], None)) == [("s", 10), ("t", 8)]
-    assert list(counts.sums(chosen, tile, ["level"], 120)) == [(120, "INFO", 18)]
-    found = counts.histograms(chosen, tile, ["level", "source"], 120)
+    assert sorted(counts.sums(chosen, [tile], ["source"], None)) == [("s", 10), ("t", 8)]
+    assert list(counts.sums(chosen, [tile], ["level"], 120)) == [(120, "INFO", 18)]
+    found = counts.histograms(chosen, [tile], ["level", "source"], 120)
     assert sorted(found, key=str) == [
         (120, "INFO", "s", {-1: 4, 7: 6}),
         (120, "INFO", "t", {-1: 8}),

@@ -35,18 +35,18 @@ def test_sums_are_whole_numbers_by_start_and_fields(counts: SqlCounts) -> None:
     key = Key(60, 120, "s", "INFO", "request", "/a", 2, "", 5)
     counts.add({key: 2, key._replace(source="t"): 3, key._replace(start=180, bucket=6): 4})
     chosen, tile = Selection(class_min=2), Tile(60, 0, 240)
-    assert list(counts.sums(chosen, tile, ["route"], 120)) == [(120, "/a", 9)]
-    assert list(counts.histograms(chosen, tile, ["route"], 120)) == [(120, "/a", {5: 5, 6: 4})]
+    assert list(counts.sums(chosen, [tile], ["route"], 120)) == [(120, "/a", 9)]
+    assert list(counts.histograms(chosen, [tile], ["route"], 120)) == [(120, "/a", {5: 5, 6: 4})]
     none = Selection(("ERROR",))
-    assert list(counts.sums(none, tile, [], None)) == [(0,)]
-    assert list(counts.histograms(none, tile, [], None)) in ([], [({},)])
+    assert list(counts.sums(none, [tile], [], None)) == [(0,)]
+    assert list(counts.histograms(none, [tile], [], None)) in ([], [({},)])
 
 
 def test_what_was_taken_back_is_in_no_bucket(counts: SqlCounts) -> None:
     key = Key(60, 120, "s", "INFO", "request", "/a", 2, "", 5)
     counts.add({key: 2, key._replace(bucket=6): 1})
     counts.add({key: -2})
-    assert list(counts.histograms(Selection(), Tile(60, 0, 240), [], None)) == [({6: 1},)]
+    assert list(counts.histograms(Selection(), [Tile(60, 0, 240)], [], None)) == [({6: 1},)]
 
 
 def test_sqlite_keeps_the_counts_in_their_key_and_postgresql_leaves_room(engine: Engine) -> None:
