@@ -149,8 +149,17 @@ class Stretch:
 class LogReader(Protocol):
     """Answer questions about records, from a store or from files."""
 
-    def page(self, query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
-        """Return records older than the id `before`, newest first."""
+    def page(
+        self,
+        query: LogQuery,
+        before: str | None = None,
+        limit: int = 50,
+        fields: Sequence[str] = (),
+    ) -> Page:
+        """Return records older than the id `before`, newest first.
+
+        With `fields`, which no exception has, of many records just those and the id; no `texts`.
+        """
 
     def newer(self, query: LogQuery, after: str, limit: int = 50) -> list[dict[str, Any]]:
         """Return the first records newer than the id `after`, oldest first.
@@ -187,10 +196,7 @@ class LogStore(LogReader, Protocol):
         """Make what the store needs and no migration makes; may be done again at any time."""
 
     def together(self) -> AbstractContextManager[None]:
-        """Answer what this thread asks within the block together: for a moment, that of one page.
-
-        Through one connection, if it has such, and what all need to know is asked once.
-        """
+        """Answer what a page asks, in this thread, through one connection, its horizons once."""
 
     def append(self, records: Iterable[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
         """Store records and the checkpoint in one transaction; return the ids that were new.

@@ -56,7 +56,13 @@ class FileStore:
                 seen.add(key)
             yield record
 
-    def page(self, query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
+    def page(
+        self,
+        query: LogQuery,
+        before: str | None = None,
+        limit: int = 50,
+        fields: Sequence[str] = (),  # noqa: ARG002
+    ) -> Page:
         newest: list[tuple[str, dict[str, Any]]] = []
         held: set[str] = set()
         cursor = valid_id(before)

@@ -1,6 +1,6 @@
 """A record as a document of the collection `logs`, and back; the indexes that find it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -42,6 +42,14 @@ def from_document(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document as a record, as `rows.from_row` does."""
     details = orjson.loads(document["details"])
     return from_row({**_ABSENT, **document, "id": document["_id"], "details": details})
+
+
+def some_of_document(document: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
+    """Return the id and some fields of a record."""
+    record = {"id": document["_id"], **{name: document.get(name) for name in fields}}
+    if "details" in record:
+        record["details"] = orjson.loads(record["details"])
+    return record
 
 
 def _of_those_that_have(name: str, *more: str) -> IndexModel:

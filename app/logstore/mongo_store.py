@@ -61,9 +61,15 @@ class MongoStore(CountQuestions):
         with store_errors():
             return self._appender.append([normalise(record) for record in records], checkpoint)
 
-    def page(self, query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
+    def page(
+        self,
+        query: LogQuery,
+        before: str | None = None,
+        limit: int = 50,
+        fields: Sequence[str] = (),
+    ) -> Page:
         with store_errors():
-            reader = MongoReader(self._mongo, query)
+            reader = MongoReader(self._mongo, query, fields)
             return read_page(reader, query, before, limit, self._deadline)
 
     def newer(self, query: LogQuery, after: str, limit: int = 50) -> list[dict[str, Any]]:

@@ -32,13 +32,14 @@ _Statement = Select[Any] | CompoundSelect[Any]
 class SqlReader:
     """Read the records of one query; `reading.Reader` says what each method does."""
 
-    def __init__(self, connection: Connection, query: LogQuery) -> None:
+    def __init__(self, connection: Connection, query: LogQuery, fields: Sequence[str] = ()) -> None:
         self._connection = connection
         self._query = query
         self._on_postgresql = connection.dialect.name == "postgresql"
         self._low, self._high = query.id_bounds()
         self._branches = self._split(replace(query, since=None, until=None))
         self._scanned = scanned(query)
+        self._fields = fields and ("id", *fields)
 
     @property
     def scans(self) -> bool:
@@ -46,8 +47,11 @@ class SqlReader:
 
     def rows(self, before: str | None, edge: str | None, limit: int) -> list[dict[str, Any]]:
         within = [*self._scanned, *self._from(edge), *self._until(before)]
-        statement = self._newest(_TABLE.c, within, limit).limit(limit)
-        return self._records(statement)
+        if self._fields:
+            columns = [_TABLE.c[name] for name in self._fields]
+            found = self._connection.execute(self._newest(columns, within, limit).limit(limit))
+            return [dict(zip(self._fields, row, strict=True)) for row in found.all()]
+        return self._records(self._newest(_TABLE.c, within, limit).limit(limit))
 
     def newer(self, after: str, limit: int) -> list[dict[str, Any]]:
         begin = [Log.id > after] if after >= (self._low or "") else self._from(None)

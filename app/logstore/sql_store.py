@@ -74,9 +74,16 @@ class SqlStore(CountQuestions):
         with store_errors():
             return self._appender.append(records, checkpoint)
 
-    def page(self, query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
+    def page(
+        self,
+        query: LogQuery,
+        before: str | None = None,
+        limit: int = 50,
+        fields: Sequence[str] = (),
+    ) -> Page:
         with store_errors(), self._connection() as connection:
-            return read_page(SqlReader(connection, query), query, before, limit, self._deadline)
+            reader = SqlReader(connection, query, fields)
+            return read_page(reader, query, before, limit, self._deadline)
 
     def newer(self, query: LogQuery, after: str, limit: int = 50) -> list[dict[str, Any]]:
         with store_errors(), self._connection() as connection:

@@ -21,6 +21,7 @@ from app.services.log_service import LogQuery, Record
 _SAMPLES = 120
 # Of a minute: one of them is of this host, unless there are more processes.
 _SAMPLES_THEN = 40
+_OF_SAMPLES = ("action", "host", "pid", "release", "details")
 _SEEN_WITHIN = timedelta(hours=1)
 _ALIVE = timedelta(minutes=2)
 _DAY = timedelta(days=1)
@@ -55,7 +56,7 @@ class Recorder:
 def newest_samples(now: datetime) -> list[Record]:
     """Return the samples of the last hour, newest first; with many hosts those of minutes."""
     query = LogQuery(actions=("sample",), since=now - _SEEN_WITHIN, until=now)
-    return log_service.search(query, limit=_SAMPLES).records
+    return log_service.search(query, limit=_SAMPLES, fields=_OF_SAMPLES).records
 
 
 def alive(samples: Iterable[Record], now: datetime) -> list[Record]:

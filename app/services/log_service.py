@@ -40,12 +40,15 @@ def asking_files(
     return asking(FileStore(paths, progress))
 
 
-def search(query: LogQuery, before: str | None = None, limit: int = 50) -> Page:
+def search(
+    query: LogQuery, before: str | None = None, limit: int = 50, fields: Sequence[str] = ()
+) -> Page:
     """Return a page of records, newest first; pass its `next` as `before` for older ones.
 
-    Raises StoreUnavailable, as every function here does.
+    `contract.LogReader.page` says what `fields` are. Raises StoreUnavailable, as every function
+    here does.
     """
-    return current_reader().page(query, before, limit)
+    return current_reader().page(query, before, limit, fields)
 
 
 def newest(

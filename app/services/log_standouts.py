@@ -17,6 +17,8 @@ from app.services.log_service import LogQuery, Record
 
 LOOKED_AT = 100
 REQUESTS_LOOKED_AT = 200
+_OF_SLOW = ("statement", "duration_ms", "request_id")
+_OF_REQUESTS = ("route", "status", "user_id", "account", "request_id", "details")
 _READING = ("/admin", "/api/logs")
 _SHOWN = 6
 _WEEK = timedelta(days=7)
@@ -100,9 +102,11 @@ def standouts(since: datetime, until: datetime) -> Standouts:
     week = last.replace(hour=0, minute=0, second=0) - _WEEK
     routes_since = since if until - since < _WEEK else week
     # With their level they are of one keep class, and of one stretch of PostgreSQL's partitions.
-    slow = _newest(LogQuery(actions=("slow_query",), levels=("WARNING",), since=since))
+    slow = _newest(
+        LogQuery(actions=("slow_query",), levels=("WARNING",), since=since), LOOKED_AT, _OF_SLOW
+    )
     errors = _newest(LogQuery(actions=("error",), levels=("ERROR",), since=since))
-    newest = _newest(LogQuery(actions=("request",), since=since), REQUESTS_LOOKED_AT)
+    newest = _newest(LogQuery(actions=("request",), since=since), REQUESTS_LOOKED_AT, _OF_REQUESTS)
     requests = [one for one in newest if not _is_of_reading(one["route"])]
     return Standouts(
         routes=slowest_routes(routes_since, until),
@@ -205,8 +209,8 @@ def busiest_users(records: Iterable[Record]) -> list[Person]:
     return sorted(found, key=lambda one: -one.count)[:_SHOWN]
 
 
-def _newest(query: LogQuery, limit: int = LOOKED_AT) -> list[Record]:
-    return log_service.search(query, limit=limit).records
+def _newest(query: LogQuery, limit: int = LOOKED_AT, fields: Sequence[str] = ()) -> list[Record]:
+    return log_service.search(query, limit=limit, fields=fields).records
 
 
 def _is_of_reading(route: str | None) -> bool:

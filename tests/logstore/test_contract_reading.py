@@ -25,6 +25,22 @@ def test_pages_follow_one_another_to_the_end(log_store: LogStore) -> None:
     assert seen == sorted((one["id"] for one in records), reverse=True)
 
 
+def test_of_many_records_some_fields_can_be_asked_for(log_store: LogStore) -> None:
+    put(log_store, sample(minutes(1), action="error", path="/a", details={"told": 1}),
+        sample(minutes(0), action="request", route="/b"))  # fmt: skip
+    page = log_store.page(LogQuery(actions=("error", "request")), None, 1, ("path", "details"))
+    assert page.records == [{"id": page.next, "path": "/a", "details": {"told": 1}}]
+    (other,) = log_store.page(LogQuery(actions=("request",)), None, 1, ("path", "route")).records
+    assert {name: other[name] for name in ("path", "route")} == {"path": None, "route": "/b"}
+
+
+def test_a_level_is_any_text(log_store: LogStore) -> None:
+    put(log_store, sample(level="IT'S 5%"), sample(level="%(LEVELS)S"), sample(level="ERROR"))
+    for asked in (("it's 5%",), ("it's 5%", "%(levels)s")):
+        found = log_store.page(LogQuery(levels=asked)).records
+        assert {one["level"] for one in found} == {one.upper() for one in asked}
+
+
 def test_what_is_newer_comes_oldest_first(log_store: LogStore) -> None:
     records = [sample(minutes(i), message=str(i), user_id=str(i % 2)) for i in range(9)]
     put(log_store, *records)

@@ -47,3 +47,14 @@ def test_what_is_asked_together_goes_through_one_connection(engine: Engine) -> N
     assert len(taken) == 1
     ask()
     assert len(taken) == 3
+
+
+def test_since_when_counts_are_kept_is_asked_once_of_what_is_asked_together(
+    engine: Engine,
+) -> None:
+    store, asked = SqlStore(engine), []
+    event.listen(engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    with store.together():
+        for _ in range(3):
+            store.counted(LogQuery())
+    assert sum("min(log_counts.start)" in one for one in asked) == 1
