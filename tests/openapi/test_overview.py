@@ -21,7 +21,7 @@ def test_real_answers_are_as_described_and_all_that_is_described_happens(app: Fl
         app,
         *failed_request("r-1"),
         made(action="request", route="/a", user_id="7", details={"n_plus_one": [REPEAT]}),
-        made(action="slow_query", statement="SELECT 1", duration_ms=1500.0),
+        made(action="slow_query", level="WARNING", statement="SELECT 1", duration_ms=1500.0),
         made(action="sample", host="web", pid=1, details=SAMPLE),
     )
     found = api.ask("GET", f"{ADDRESS}?window=1h", 200, headers=admin).json

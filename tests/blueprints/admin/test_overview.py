@@ -71,8 +71,8 @@ def test_each_thing_that_stands_out_leads_to_where_it_happened(
     stored = put(
         app,
         *failed_request("r-1", route="/demo/<error>"),
-        made(action="slow_query", statement=f"SELECT {SCRIPT}", duration_ms=1500.0,
-             request_id="r-2"),
+        made(action="slow_query", level="WARNING", statement=f"SELECT {SCRIPT}",
+             duration_ms=1500.0, request_id="r-2"),
         made(action="request", request_id="r-3", details={"n_plus_one": [
             {"statement": "SELECT users", "line": "app/x.py:9", "count": 12}]}),
     )  # fmt: skip
