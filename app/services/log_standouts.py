@@ -101,10 +101,8 @@ def standouts(since: datetime, until: datetime) -> Standouts:
     last = until - timedelta(seconds=1)
     week = last.replace(hour=0, minute=0, second=0) - _WEEK
     routes_since = since if until - since < _WEEK else week
+    slow = _newest(LogQuery(actions=("slow_query",), since=since), LOOKED_AT, _OF_SLOW)
     # With their level they are of one keep class, and of one stretch of PostgreSQL's partitions.
-    slow = _newest(
-        LogQuery(actions=("slow_query",), levels=("WARNING",), since=since), LOOKED_AT, _OF_SLOW
-    )
     errors = _newest(LogQuery(actions=("error",), levels=("ERROR",), since=since))
     newest = _newest(LogQuery(actions=("request",), since=since), REQUESTS_LOOKED_AT, _OF_REQUESTS)
     requests = [one for one in newest if not _is_of_reading(one["route"])]
