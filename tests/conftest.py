@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 
 from app import create_app, db
 from app.models.user import ADMIN
-from app.observability import log_context
+from app.observability import log_context, sampler
 from app.services import passwords
 from tests.helpers import PASSWORD, SECRET_KEY, Account, Server, free_port, serving
 from tests.mongo_server import MongoServer, close_clients
@@ -87,6 +87,7 @@ def make_app(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
 
     yield make
     for app in made:
+        sampler.stop(app)
         with app.app_context():
             db.session.remove()
             for engine in db.engines.values():
