@@ -19,6 +19,7 @@ from app import (
     scheduler,
     security_headers,
     sessions,
+    templating,
     trusted_proxies,
 )
 from app.blueprints import admin, auth, demo, health, items
@@ -56,6 +57,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     setup_logging(app)
     sentry.init_app(app)
     init_database(app)
+    templating.init_app(app)
     trusted_proxies.init_app(app)
     sessions.init_app(app)
     request_id.init_app(app)

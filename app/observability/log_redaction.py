@@ -20,6 +20,7 @@ _MAX_ITEMS = 200
 _MAX_NODES = 10_000  # In all: a list that holds itself 200 times would never end.
 _MAX_TEXT = 1_048_576  # Characters; the longest line there can be is no longer.
 _LONGEST_SECRET = 4096
+_MAX_REMEMBERED = 2000  # Characters of a record.
 _MIN_LITERAL = 6  # Masking shorter values would eat ordinary words.
 
 # Names that contain such a word and hold nothing secret.
@@ -28,6 +29,8 @@ _HARMLESS_KEYS = frozenset({"session_version", "password_changed", "token_type"}
 _SPELLED_ONE_WAY = re.compile(r"[A-Za-z0-9_.~-]*")
 _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
+# Names, messages and browsers come again and again: each is searched once.
+_matches = lru_cache(maxsize=1024)(matches)
 _process_secrets: list[str] = []
 _request_secrets: ContextVar[Callable[[], Iterable[str]] | None] = ContextVar(
     "request_secrets", default=None
@@ -103,8 +106,8 @@ def redact(value: Any) -> Any:
 def may_show_secret(texts: list[str]) -> bool:
     """Tell whether mask() would change a value that consists of these texts.
 
-    All are searched at once for anything that a secret could be known by. Hardly ever is there
-    any, and then nothing has to be looked at one by one.
+    They are searched for anything that a secret could be known by. Hardly ever is there any, and
+    then nothing has to be masked one by one.
     """
     text = "\n".join(texts)
     source = _request_secrets.get()
@@ -112,7 +115,9 @@ def may_show_secret(texts: list[str]) -> bool:
     for literal in literals:
         if literal in text:
             return True
-    return len(text) > _MAX_TEXT or matches(text)
+    if len(text) > _MAX_REMEMBERED:
+        return len(text) > _MAX_TEXT or matches(text)
+    return True in map(_matches, texts)
 
 
 def _of_request() -> Iterable[str]:
