@@ -47,9 +47,6 @@ def _finish(response: Response) -> Response:
         response.headers["Cache-Control"] = _FOREVER if versioned else _ASKED_AGAIN
     if "HTTP_ACCEPT_ENCODING" in asked.environ:
         return _compress.after_request(response)
-    # Nothing to find out; but caches are to know that others may get it compressed.
-    vary = response.headers.get("Vary")
-    response.headers["Vary"] = f"{vary}, Accept-Encoding" if vary else "Accept-Encoding"
     return response
 
 

@@ -27,6 +27,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+# A client that takes nothing compressed was not asked, but others may get it so.
+_VARY = ("Vary", "Accept-Encoding")
 _STAY_ON_HTTPS = ("Strict-Transport-Security", "max-age=31536000")
 
 
@@ -51,6 +53,8 @@ def _adding(wsgi_app: WSGIApplication, production: bool) -> WSGIApplication:
                 headers += ours.values()
             else:
                 headers += [ours[name] for name in ours if name not in there]
+            if "accept-encoding" not in there.get("vary", "").lower():
+                headers.append(_VARY)
             if "cache-control" not in there and _is_content(there.get("content-type", "")):
                 signed_in = _is_signed_in(environ, begins="set-cookie" in there)
                 headers.append(("Cache-Control", "no-store" if signed_in else "private, no-cache"))

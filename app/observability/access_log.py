@@ -145,6 +145,5 @@ def _fields(asked: Request, status: int) -> dict[str, Any]:
         "method": asked.method,
         "path": asked.path,
         "status": status,
-        "remote_addr": asked.remote_addr,
         "details": details,
     }

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 from prometheus_client import Counter
@@ -13,7 +14,6 @@ from app.observability.log_formatters import JSONFormatter
 from app.observability.log_spool import drop, prune, shipped_through
 
 log = logging.getLogger(__name__)
-_children: dict[tuple[Counter, str], Counter] = {}
 
 
 class LogFilesHandler(logging.Handler):
@@ -114,13 +114,15 @@ def _report_loss(record: logging.LogRecord, line: bytes, error: Exception) -> No
 
 def _count(counter: Counter, label: str) -> None:
     try:
-        # What labels() finds is kept: finding it takes longer than counting.
-        child = _children.get((counter, label))
-        if child is None:
-            child = _children[counter, label] = counter.labels(label)
-        child.inc()
+        _series(counter, label).inc()
     except Exception as error:  # noqa: BLE001 - a full disk stops the counters too
         _say(f"a log record could not be counted ({type(error).__name__})\n")
+
+
+# Finding it takes longer than counting.
+@lru_cache(maxsize=64)
+def _series(counter: Counter, label: str) -> Counter:
+    return counter.labels(label)
 
 
 def _say(text: str) -> None:

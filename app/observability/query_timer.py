@@ -30,7 +30,7 @@ _SHORT_STATEMENT = 200
 _MAX_STACK = 80
 # Frames of ours and of SQLAlchemy that stand behind every statement: those from _calling_line() to
 # Connection.exec_driver_sql(). Python makes a frame only when it is looked at.
-_NEVER_CALLING = 7
+_NEVER_CALLING = 6
 _OWN_FOLDER = "app/observability/"
 
 
@@ -126,20 +126,15 @@ def _timed(context_class: type[ExecutionContext], slow_ms: float) -> type[Execut
     """
 
     class Timed(context_class):  # type: ignore[misc,valid-type]
+        glasshouse_slow_ms = slow_ms
         glasshouse_started: float | None = None
 
         def pre_exec(self) -> None:
             super().pre_exec()
             self.glasshouse_started = time.perf_counter()
 
-        def glasshouse_finish(self, sql: str) -> None:
-            # Nothing more to tell when its rows cannot be fetched later.
-            started, self.glasshouse_started = self.glasshouse_started, None
-            if started is not None:
-                _finish(sql, started, slow_ms)
-
         def post_exec(self) -> None:
-            self.glasshouse_finish(self.statement)
+            _finish(self, self.statement)
             super().post_exec()
 
     return Timed
@@ -148,13 +143,17 @@ def _timed(context_class: type[ExecutionContext], slow_ms: float) -> type[Execut
 def _failed(error: Any) -> None:
     # post_exec() is not called for a statement that fails.
     if error.execution_context is not None and error.statement:
-        error.execution_context.glasshouse_finish(error.statement)
+        _finish(error.execution_context, error.statement)
 
 
-def _finish(sql: str, started: float, slow_ms: float) -> None:
+def _finish(context: Any, sql: str) -> None:
+    # Nothing more to tell when its rows cannot be fetched later.
+    started, context.glasshouse_started = context.glasshouse_started, None
+    if started is None:
+        return
     ms = (time.perf_counter() - started) * 1000
     metrics.db_query_duration_seconds.observe(ms / 1000)
-    stats, slow = _stats.get(), ms >= slow_ms
+    stats, slow = _stats.get(), ms >= context.glasshouse_slow_ms
     if stats is None and not slow:
         return
     statement, line = shape(sql), _calling_line()

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from flask import Flask, request, request_started
+from flask import Flask
 from sqlalchemy import Pool
 
 from app.extensions import db
+from app.first_request import at_first_request
 from app.observability.disk import free_ratio
 from app.observability.events import record_event
 from app.observability.metrics import show_pools
@@ -32,7 +33,7 @@ def init_app(app: Flask) -> None:
 
     So a command, a migration or a test never writes samples.
     """
-    request_started.connect(_start_at_first_request, app)
+    at_first_request(app, start)
 
 
 def start(app: Flask, process: str = "server") -> None:
@@ -113,10 +114,3 @@ def pool_use(pool: Pool) -> dict[str, int]:
     asked = {"in_use": "checkedout", "size": "size", "overflow": "overflow"}
     # A pool of one connection counts nothing; one that is not full has less than none over.
     return {name: max(getattr(pool, ask, lambda: 0)(), 0) for name, ask in asked.items()}
-
-
-def _start_at_first_request(app: Flask, **_: Any) -> None:
-    # A server names itself in the request; a test client, which commands use as well, does not.
-    if "SERVER_SOFTWARE" in request.environ:
-        request_started.disconnect(_start_at_first_request, app)
-        start(app)

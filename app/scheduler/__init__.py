@@ -2,10 +2,10 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from flask import Flask, request, request_started
+from flask import Flask
 
+from app.first_request import at_first_request
 from app.scheduler.election import stand_down, stand_for_election
 from app.scheduler.status import RunnerStatus, read_status
 
@@ -20,11 +20,4 @@ def init_app(app: Flask) -> None:
     """
     app.extensions["runner_status"] = partial(read_status, Path(app.config["LOG_DIR"]))
     if app.config["SCHEDULER_ENABLED"]:
-        request_started.connect(_stand_at_first_request, app)
-
-
-def _stand_at_first_request(app: Flask, **_: Any) -> None:
-    # A server names itself in the request; a test client, which commands use as well, does not.
-    if "SERVER_SOFTWARE" in request.environ:
-        request_started.disconnect(_stand_at_first_request, app)
-        stand_for_election(app)
+        at_first_request(app, stand_for_election)
