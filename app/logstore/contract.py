@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from app.logstore.error_groups import ErrorGroups
 from app.logstore.record import LogRecord, keep_class, normalise
+from app.logstore.waiting import Meanwhile, nothing
 from app.observability.ids import id_floor, id_time
 
 __all__ = [
@@ -198,11 +199,15 @@ class LogStore(LogReader, Protocol):
     def together(self) -> AbstractContextManager[None]:
         """Answer what a page asks, in this thread, through one connection, its horizons once."""
 
-    def append(self, records: Iterable[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
+    def append(
+        self, records: Iterable[Mapping[str, Any]], checkpoint: Checkpoint,
+        meanwhile: Meanwhile = nothing,
+    ) -> list[str]:  # fmt: skip
         """Store records and the checkpoint in one transaction; return the ids that were new.
 
-        Records may be of any shape; each gets the next `seq` of the checkpoint's source, which
-        then stands at the number after the last. One that is already there is skipped.
+        Records may be of any shape; each gets the next `seq` of the checkpoint's source. One that
+        is already there is skipped. `meanwhile`, which may not raise, is called where this process
+        would only wait, if at all.
         """
 
     def checkpoints(self, source: str) -> list[Checkpoint]:
@@ -245,22 +250,18 @@ class LogStore(LogReader, Protocol):
         """
 
     def percentiles(
-        self,
-        query: LogQuery,
-        quantiles: Sequence[float] = (0.5, 0.95, 0.99),
+        self, query: LogQuery, quantiles: Sequence[float] = (0.5, 0.95, 0.99),
         step: int | None = None,
-    ) -> list[Summary]:
+    ) -> list[Summary]:  # fmt: skip
         """Return the latency over the query's time, or with `step` that of each step.
 
         `values` is then the step's start. Raises ValueError for what counts cannot answer.
         """
 
     def counted(
-        self,
-        query: LogQuery,
-        fields: Sequence[str] = (),
+        self, query: LogQuery, fields: Sequence[str] = (),
         quantiles: Sequence[float] = (0.5, 0.95, 0.99),
-    ) -> list[Summary]:
+    ) -> list[Summary]:  # fmt: skip
         """Return count and latency by fields (as `by` of histogram), most frequent first.
 
         As exact as the query's time is in whole minutes; without fields always one. Counts

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from app.logstore.cleaning import clean_text
 from app.logstore.contract import LogQuery
-from app.logstore.measures import measures
+from app.logstore.measures import MEASURED, measures
 from app.observability.ids import id_floor
 
 # Seconds; each is a whole multiple of the one before.
@@ -134,8 +134,9 @@ def _by_minute(records: Iterable[Mapping[str, Any]]) -> tuple[_Tally, _Tally]:
         kind = _kind(record)
         number = NO_DURATION if duration is None else bisect_left(_BOUNDS, duration)
         raw[minute, kind, fingerprint_of(record), number] += 1
-        for name, value in measures(record):
-            measured[minute, kind, name, bucket(value)] += 1
+        if record["action"] in MEASURED:
+            for name, value in measures(record):
+                measured[minute, kind, name, bucket(value)] += 1
     minutes, whole = defaultdict[Any, int](int), defaultdict[Any, int](int)
     for (minute, kind, fingerprint, number), count in raw.items():
         source, level, action, route, status = kind

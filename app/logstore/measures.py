@@ -7,6 +7,8 @@ from typing import Any
 # Of a request: how long the database took for it. Of a sample: how its process and host are.
 DB_MS = "db_ms"
 CPU, MEMORY, POOL, DISK = "cpu_percent", "memory_mb", "pool_percent", "disk_free_percent"
+# The actions of those that do.
+MEASURED = frozenset({"request", "sample"})
 _MEGABYTE = 1_048_576
 
 

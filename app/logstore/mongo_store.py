@@ -22,6 +22,7 @@ from app.logstore.mongo_occurrences import read_occurrences
 from app.logstore.mongo_reader import MongoReader
 from app.logstore.reading import read_after, read_newer, read_page
 from app.logstore.record import normalise, valid_id
+from app.logstore.waiting import Meanwhile, nothing
 
 T = TypeVar("T")
 
@@ -57,7 +58,10 @@ class MongoStore(CountQuestions):
         finally:
             self._held.counts = outer
 
-    def append(self, records: Iterable[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
+    def append(
+        self, records: Iterable[Mapping[str, Any]], checkpoint: Checkpoint,
+        meanwhile: Meanwhile = nothing,  # noqa: ARG002 - its driver waits within each statement
+    ) -> list[str]:  # fmt: skip
         with store_errors():
             return self._appender.append([normalise(record) for record in records], checkpoint)
 

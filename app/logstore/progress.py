@@ -7,6 +7,7 @@ from typing import Any
 from app.logstore import outbox
 from app.logstore.contract import Checkpoint, LogStore
 from app.logstore.segments import Segment
+from app.logstore.waiting import Meanwhile, nothing
 
 
 class Progress:
@@ -39,18 +40,24 @@ class Progress:
         self._in_step = False
 
     def append(
-        self, records: list[dict[str, Any]], segment: str, offset: int = 0, *, sealed: bool = False
+        self,
+        records: list[dict[str, Any]],
+        segment: str,
+        offset: int = 0,
+        *,
+        sealed: bool = False,
+        meanwhile: Meanwhile = nothing,
     ) -> None:
-        """Store records, which are gone then, and how far that is."""
+        """Store records, which are gone then, and how far that is; see LogStore.append()."""
         checkpoint = Checkpoint(self.source, segment, offset, sealed, self._next_seq)
         count = len(records)
-        self._store.append(_taken_out(records), checkpoint)
+        self._store.append(_taken_out(records), checkpoint, meanwhile)
         self._next_seq += count
         self._checkpoints[segment] = replace(checkpoint, next_seq=self._next_seq)
 
-    def has_read(self, segment: Segment, identity: str, offset: int) -> None:
-        """Remember what stands before `offset`, to know later whether it still does."""
-        self._read[identity] = segment.before(offset)
+    def has_read(self, identity: str, before: bytes) -> None:
+        """Remember what stood before the checkpoint, to know later whether it still does."""
+        self._read[identity] = before
 
     def is_sealed(self, identity: str | None, offset: int | None = None) -> bool:
         """Tell whether a segment is stored to its end, which is at `offset`."""

@@ -165,6 +165,8 @@ def derived_id(moment: datetime, *content: bytes) -> str:
 
 def valid_id(value: Any) -> str | None:
     """Return a UUIDv7 in its usual spelling, None for everything else."""
+    if type(value) is str and _UUID7.fullmatch(value):
+        return value
     text = value.lower() if isinstance(value, str) else ""
     return text if _UUID7.fullmatch(text) else None
 

@@ -22,7 +22,7 @@ from app.logstore.record import (
 )
 from app.observability import log_spool
 
-CHUNK = 1_048_576
+CHUNK = 1_572_864
 _FIRST_LOOK = 65_536
 _TAIL = 1_024
 # The more, the fewer counts are written for each.
@@ -36,11 +36,12 @@ _MAX_FRAGMENT = 65_536
 
 @dataclass
 class Chunk:
-    """Some whole lines of a segment; `end` is the offset behind the last of them."""
+    """Some whole lines of a segment, the offset behind them, and the bytes that end there."""
 
     records: list[dict[str, Any]] = field(default_factory=list)
     end: int = 0
     torn: int = 0
+    before: bytes = b""
 
 
 class Segment:
@@ -117,6 +118,7 @@ class Segment:
             chunk.records += records
             chunk.torn += torn
             chunk.end += len(line)
+        chunk.before = self.before(chunk.end)
         return chunk
 
     def seal(self) -> bool:

@@ -4,6 +4,7 @@ import itertools
 import logging
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
@@ -13,6 +14,7 @@ from app.extensions import db
 from app.logstore import outbox
 from app.logstore.contract import LogStore
 from app.logstore.progress import Progress
+from app.logstore.read_ahead import ReadAhead
 from app.logstore.segments import Segment
 from app.observability import log_spool
 
@@ -210,9 +212,9 @@ class Shipper:
     ) -> int:  # fmt: skip
         """Ship from the checkpoint to the end; at the end of a final segment, seal it."""
         offset = self._progress.start(segment, identity, copy=copy)
-        handled = 0
+        reader, handled = ReadAhead(segment, identity, whole=final), 0
         while True:
-            chunk = segment.read(offset, identity, whole=final)
+            chunk = reader.read(offset)
             if segment.identity(whole=final) != identity:
                 # Cut while it was read: these lines are of what stands there now, and next time
                 # they are read as that. Under the old name they would hide what a copy still has.
@@ -222,8 +224,9 @@ class Shipper:
                     self._progress.append([], identity, offset, sealed=True)
                 break
             handled += len(chunk.records)
-            self._progress.append(chunk.records, identity, chunk.end)
-            self._progress.has_read(segment, identity, chunk.end)
+            ahead = partial(reader.read_ahead, chunk.end)
+            self._progress.append(chunk.records, identity, chunk.end, meanwhile=ahead)
+            self._progress.has_read(identity, chunk.before)
             self._torn += chunk.torn
             offset = chunk.end
             # However little time there is, each pass gets on.

@@ -17,6 +17,7 @@ from app.logstore.record import encoded, normalise
 from app.logstore.rows import INSERTED, postgresql_values, sqlite_values, to_row
 from app.logstore.sql_counts import add_counts
 from app.logstore.sql_errors import is_taken, lacks_partition, refuses_data
+from app.logstore.waiting import Meanwhile, nothing
 from app.models.log import LogCheckpoint
 from app.models.types import utc_now
 
@@ -48,14 +49,18 @@ class Appender:
         self._partitions = Partitions(engine)
         self.refused: Counter[str] = Counter()
 
-    def append(self, records: Iterable[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
+    def append(
+        self, records: Iterable[Mapping[str, Any]], checkpoint: Checkpoint,
+        meanwhile: Meanwhile = nothing,
+    ) -> list[str]:  # fmt: skip
         """Store records and checkpoint in one transaction; return the ids that were new."""
         if self._on_postgresql:
             records = list(records)
             try:
-                return self._copy(records, checkpoint)
+                return self._copy(records, checkpoint, meanwhile)
             except Exception as error:
-                if not (lacks_partition(error) or refuses_data(error) or is_taken(error)):
+                expected = lacks_partition(error) or refuses_data(error) or is_taken(error)
+                if not expected or not records:
                     raise
                 # Whatever it was, another process may have dropped one that these need.
                 self._partitions.forget()
@@ -71,13 +76,17 @@ class Appender:
                 raise
         return self._write_with_care(rows, checkpoint)
 
-    def _copy(self, records: Sequence[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
+    def _copy(
+        self, records: list[Mapping[str, Any]], checkpoint: Checkpoint, meanwhile: Meanwhile
+    ) -> list[str]:
         # Nearly always all that is needed, and what it is not is made when the COPY failed.
-        ends = map(normalise, (*records[:1], *records[-1:]))
+        ends, count = map(normalise, (*records[:1], *records[-1:])), len(records)
         self._partitions.ensure((one["keep"], one["id"]) for one in ends)
         with self._engine.begin() as connection:
             new, counts = sql_copy.copy(connection, records, checkpoint)
-            _finish(connection, checkpoint, len(records), counts)
+            # Not needed any more, and what is read meanwhile takes as much memory.
+            records.clear()
+            _finish(connection, checkpoint, count, counts, meanwhile)
         return new
 
     def _make_partitions(self, rows: _Rows) -> None:
@@ -141,11 +150,15 @@ def _numbered(connection: Connection, rows: _Rows) -> set[tuple[Any, ...]]:
 
 
 def _finish(
-    connection: Connection, checkpoint: Checkpoint, count: int, counts: Mapping[Key, int]
+    connection: Connection,
+    checkpoint: Checkpoint,
+    count: int,
+    counts: Mapping[Key, int],
+    meanwhile: Meanwhile = nothing,
 ) -> None:
     """Write, in the batch's own transaction, the checkpoint and what was new into the counts."""
     _keep(connection, checkpoint, count)
-    add_counts(connection, counts)
+    add_counts(connection, counts, meanwhile)
 
 
 def _keep(connection: Connection, checkpoint: Checkpoint, count: int) -> None:

@@ -27,6 +27,7 @@ from sqlalchemy.dialects import postgresql
 
 from app.logstore.counts import ALL_STEPS, DAY, Key, Selection, Tile, id_at, second_of
 from app.logstore.record import KEEPS
+from app.logstore.waiting import Meanwhile, carry_out, nothing
 from app.models.log import Log, LogCount
 
 _TABLE: Any = LogCount.__table__
@@ -57,15 +58,20 @@ _POSTGRESQL = (
 )
 
 
-def add_counts(connection: Connection, counts: Mapping[Key, int]) -> None:
-    """Add to the counts there are, in the connection's transaction."""
+def add_counts(
+    connection: Connection, counts: Mapping[Key, int], meanwhile: Meanwhile = nothing
+) -> None:
+    """Add to the counts there are, in the connection's transaction.
+
+    PostgreSQL does so by itself, `meanwhile` is called then.
+    """
     if not counts:
         return
     # In the order of the key, so that two writers never wait for each other in a circle.
     ordered = sorted(counts.items())
     if connection.dialect.name == "postgresql":
         batch = [_kind(key, list(same)) for key, same in groupby(ordered, lambda one: one[0][:-1])]
-        connection.exec_driver_sql(_POSTGRESQL, (orjson.dumps(batch).decode(),))
+        carry_out(connection, _POSTGRESQL, (orjson.dumps(batch).decode(),), meanwhile)
     else:
         connection.exec_driver_sql(_SQLITE, [(*key, count) for key, count in ordered])
 

@@ -24,6 +24,7 @@ from app.logstore.sql_errors import store_errors
 from app.logstore.sql_groups import read_groups
 from app.logstore.sql_occurrences import read_occurrences
 from app.logstore.sql_reader import SqlReader
+from app.logstore.waiting import Meanwhile, nothing
 from app.models.log import Log, LogCheckpoint
 
 T = TypeVar("T")
@@ -70,9 +71,12 @@ class SqlStore(CountQuestions):
         with self._engine.connect() as connection:
             yield connection
 
-    def append(self, records: Iterable[Mapping[str, Any]], checkpoint: Checkpoint) -> list[str]:
+    def append(
+        self, records: Iterable[Mapping[str, Any]], checkpoint: Checkpoint,
+        meanwhile: Meanwhile = nothing,
+    ) -> list[str]:  # fmt: skip
         with store_errors():
-            return self._appender.append(records, checkpoint)
+            return self._appender.append(records, checkpoint, meanwhile)
 
     def page(
         self,

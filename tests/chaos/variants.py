@@ -66,9 +66,11 @@ def _inode() -> None:
 def _checkpoint_first() -> None:
     real = sql_store.SqlStore.append
 
-    def append(self: Any, records: Sequence[Any], checkpoint: Checkpoint) -> list[str]:
+    def append(
+        self: Any, records: Sequence[Any], checkpoint: Checkpoint, meanwhile: Any
+    ) -> list[str]:
         real(self, [], checkpoint)
-        return real(self, records, checkpoint)
+        return real(self, records, checkpoint, meanwhile)
 
     sql_store.SqlStore.append = append  # type: ignore[method-assign]
 

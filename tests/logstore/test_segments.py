@@ -77,8 +77,9 @@ def test_only_whole_lines_are_read_and_reading_goes_on_behind_them(tmp_path: Pat
         file.write(line(two)[:20])
         file.flush()
         first = segment.read(0, one["id"])
-        assert first == Chunk([one], len(line(one)), 0)
-        assert segment.read(first.end, one["id"]) == Chunk([], first.end, 0)
+        whole = line(one)
+        assert first == Chunk([one], len(whole), 0, whole)
+        assert segment.read(first.end, one["id"]) == Chunk([], first.end, 0, whole)
         file.write(line(two)[20:])
         file.flush()
         assert segment.read(first.end, one["id"]).records == [two]

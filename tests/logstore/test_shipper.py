@@ -9,10 +9,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, insert, text
 
+from app.logstore import segments
 from app.logstore.contract import Checkpoint, LogQuery, StoreUnavailable
 from app.logstore.segments import Segment
 from app.logstore.shipper import Shipper, shipper_for
 from app.logstore.sql_store import SqlStore
+from app.logstore.waiting import Meanwhile, nothing
 from app.models.outbox import OutboxRecord
 from app.observability import log_spool
 from tests.logstore.stores import count, line, open_engine, sample, stored, write_lines
@@ -339,13 +341,53 @@ class Flaky(SqlStore):
 
     failing: str | None = None
 
-    def append(self, records: Any, checkpoint: Checkpoint) -> list[str]:
+    def append(
+        self, records: Any, checkpoint: Checkpoint, meanwhile: Meanwhile = nothing
+    ) -> list[str]:
         if self.failing == "before":
             raise StoreUnavailable("away")
-        new = super().append(records, checkpoint)
+        new = super().append(records, checkpoint, meanwhile)
         if self.failing == "after":
             raise StoreUnavailable("away")
         return new
+
+
+class Busy(SqlStore):
+    """A store in whose first batch the caller can read ahead, before `then` happens."""
+
+    then: Meanwhile = staticmethod(nothing)
+
+    def append(
+        self, records: Any, checkpoint: Checkpoint, meanwhile: Meanwhile = nothing
+    ) -> list[str]:
+        new = super().append(records, checkpoint)
+        meanwhile()
+        self.then()
+        self.then = nothing
+        return new
+
+
+def test_a_file_that_is_cut_after_it_was_read_ahead_loses_and_doubles_nothing(
+    sqlite: Engine, log_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "_MAX_LINES", 1)
+    active = log_dir / "app.log"
+    write_lines(active, *messages("1", "2", "3"))
+
+    def cut() -> None:
+        assert stored(sqlite) == ["1"]
+        shutil.copyfile(active, log_dir / "app.log.1")
+        active.write_bytes(b"")
+        write_lines(active, *messages("4", "5"))
+
+    store = Busy(sqlite)
+    store.then = cut
+    shipper = Shipper(store, log_dir, sqlite)
+    shipper.ship_once()
+    assert store.then is nothing
+    for _ in range(2):
+        shipper.ship_once()
+    assert sorted(stored(sqlite)) == ["1", "2", "3", "4", "5"]
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
