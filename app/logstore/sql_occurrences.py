@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, String, column, func, select, values
+import orjson
+from sqlalchemy import JSON, Connection, String, Text, cast, column, func, literal, select
 
 from app.logstore.error_groups import USERS_AMONG, Occurrences
 from app.logstore.record import KEEPS
@@ -21,7 +22,8 @@ def read_occurrences(
     """Return what there is of each fingerprint; users from the id `floor` on."""
     if not fingerprints:
         return {}
-    found = connection.execute(_statement(fingerprints, floor)).all()
+    on_postgresql = connection.dialect.name == "postgresql"
+    found = connection.execute(_statement(fingerprints, floor, on_postgresql)).all()
     ids = {record_id for _, first, newest, _ in found for record_id in (first, newest)} - {None}
     statement = select(*_COLUMNS).where(Log.id.in_(ids), Log.keep.in_(KEEPS))
     rows = connection.execute(statement).mappings()
@@ -33,11 +35,17 @@ def read_occurrences(
     }
 
 
-def _statement(fingerprints: Sequence[str], floor: str) -> Any:
+def _statement(fingerprints: Sequence[str], floor: str, on_postgresql: bool) -> Any:
     """Return (fingerprint, first id, newest id, users): each is looked up in the index alone."""
-    listed = values(column("fingerprint", String), name="wanted")
-    wanted = listed.data([(one,) for one in fingerprints]).cte("wanted")
-    mine = Log.exception_fingerprint == wanted.c.fingerprint
+    # In one value: a statement that is as long as its list is put together and planned anew.
+    listed = literal(orjson.dumps(fingerprints).decode(), Text)
+    rows: Any = (
+        func.json_array_elements_text(cast(listed, JSON))
+        if on_postgresql
+        else func.json_each(listed)
+    )
+    wanted = rows.table_valued(column("value", String), name="wanted")
+    mine = Log.exception_fingerprint == wanted.c.value
     first = select(Log.id).where(mine).order_by(Log.id).limit(1)
     newest = select(Log.id).where(mine).order_by(Log.id.desc()).limit(1)
     latest = (
@@ -50,4 +58,4 @@ def _statement(fingerprints: Sequence[str], floor: str) -> Any:
     )
     users = select(func.count(latest.c.user_id.distinct()))
     found = [one.correlate(wanted).scalar_subquery() for one in (first, newest, users)]
-    return select(wanted.c.fingerprint, *found)
+    return select(wanted.c.value, *found)
