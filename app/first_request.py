@@ -9,11 +9,11 @@ from flask import Flask, request, request_started
 def at_first_request(app: Flask, start: Callable[[Flask], object]) -> None:
     """Call `start` with the app when a server hands a request on to it; once."""
 
-    def begin(_app: Flask, **_: Any) -> None:
+    def begin(sender: Flask, **_: Any) -> None:
         # A server names itself in the request; a test client, which commands use as well, does not.
         if "SERVER_SOFTWARE" in request.environ:
             # From every sender: else the signal goes on looking for it, in each request.
             request_started.disconnect(begin)
-            start(app)
+            start(sender)
 
     request_started.connect(begin, app, weak=False)

@@ -19,9 +19,9 @@ from tests.mongo_server import MongoServer, close_clients
 from tests.postgres_server import PostgresServer
 from tests.sentry_receiver import SentryReceiver
 
-# Half of the default: together the properties take minutes of the suite. No test is about time.
+# A third of the default: together the properties take minutes of the suite. No test is about time.
 settings.register_profile(
-    "suite", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "suite", max_examples=35, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("suite")
 

@@ -20,5 +20,5 @@ class ReadAhead:
 
     def read_ahead(self, offset: int) -> None:
         """Read what read() is asked for next. Raises nothing: what is in the way is said then."""
-        with suppress(OSError):
+        with suppress(Exception):
             self._ahead = self._read(offset)

@@ -146,12 +146,13 @@ class Segment:
         """Return the line that begins at `offset`, and whether it has an end."""
         data = b""
         while len(data) < LONGEST_LINE:
-            block = os.pread(self._fd, CHUNK, offset + len(data))
+            wanted = min(CHUNK, LONGEST_LINE - len(data))
+            block = os.pread(self._fd, wanted, offset + len(data))
             found = block.find(b"\n")
             if found >= 0:
                 return data + block[: found + 1], True
             data += block
-            if len(block) < CHUNK:
+            if len(block) < wanted:
                 break
         return data, False
 
