@@ -7,21 +7,22 @@ from typing import Any
 # Of a request: how long the database took for it. Of a sample: how its process and host are.
 DB_MS = "db_ms"
 CPU, MEMORY, POOL, DISK = "cpu_percent", "memory_mb", "pool_percent", "disk_free_percent"
-# The actions of those that do.
-MEASURED = frozenset({"request", "sample"})
 _MEGABYTE = 1_048_576
 
 
 def measures(record: Mapping[str, Any]) -> Iterable[tuple[str, float]]:
     """Return (name, value) of what a record measures; leaves out what is no number."""
-    action = record["action"]
-    if action == "request":
-        db_ms = record.get("db_ms")
-        return () if db_ms is None else ((DB_MS, db_ms),)
-    return _of_sample(record.get("details")) if action == "sample" else ()
+    of = MEASURED.get(record["action"])
+    return of(record) if of else ()
 
 
-def _of_sample(details: Any) -> Iterator[tuple[str, float]]:
+def _of_request(record: Mapping[str, Any]) -> Iterable[tuple[str, float]]:
+    db_ms = record.get("db_ms")
+    return () if db_ms is None else ((DB_MS, db_ms),)
+
+
+def _of_sample(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    details = record.get("details")
     if not isinstance(details, Mapping):
         return
     if (cpu := _number(details.get("cpu_percent"))) is not None:
@@ -43,3 +44,7 @@ def _of_sample(details: Any) -> Iterator[tuple[str, float]]:
 def _number(value: Any) -> float | None:
     known = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if known and abs(value) < 1e15 and math.isfinite(value) else None
+
+
+# By action; a record with another one measures nothing.
+MEASURED = {"request": _of_request, "sample": _of_sample}

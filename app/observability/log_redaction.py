@@ -20,7 +20,7 @@ _MAX_ITEMS = 200
 _MAX_NODES = 10_000  # In all: a list that holds itself 200 times would never end.
 _MAX_TEXT = 1_048_576  # Characters; the longest line there can be is no longer.
 _LONGEST_SECRET = 4096
-_MAX_REMEMBERED = 2000  # Characters of a record.
+_MAX_REMEMBERED = 2000  # Characters of all texts of a record.
 _MIN_LITERAL = 6  # Masking shorter values would eat ordinary words.
 
 # Names that contain such a word and hold nothing secret.

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -20,3 +21,16 @@ def log_store(store_url: str) -> Iterator[LogStore]:
     """A store that is ready, once on each database that can be one."""
     with open_store(store_url) as opened:
         yield opened
+
+
+@pytest.fixture
+def log_dir(tmp_path: Path) -> Path:
+    return tmp_path / "logs"
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Engine]:
+    """For what does not depend on the store."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'logs.db'}")
+    yield engine
+    engine.dispose()

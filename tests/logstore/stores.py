@@ -104,3 +104,13 @@ def stored(engine: Engine, column: str = "message") -> list[Any]:
 def count(engine: Engine) -> int:
     with engine.connect() as connection:
         return int(connection.scalar(select(func.count()).select_from(Log.__table__)) or 0)
+
+
+def messages(*names: str) -> list[dict[str, Any]]:
+    return [sample(message=name) for name in names]
+
+
+def rotate(log_dir: Path, number: int) -> Path:
+    path = log_dir / f"app.log.{number:06d}"
+    (log_dir / "app.log").rename(path)
+    return path
