@@ -78,8 +78,8 @@ class MongoCounts:
         )
         return found["start"] if found else None
 
-    def first_days(self, fingerprints: Sequence[str]) -> Mapping[str, int]:
-        wanted = {"step": DAY, "fingerprint": {"$gt": "", "$in": list(fingerprints)}}
+    def first_days(self) -> Mapping[str, int]:
+        wanted = {"step": DAY, "fingerprint": {"$gt": ""}}
         group = {"_id": "$fingerprint", "start": {"$min": "$start"}}
         pipeline: list[Document] = [{"$match": wanted}, {"$group": group}]
         found = self._counts.aggregate(pipeline, session=self._session)

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Select,
@@ -37,7 +38,7 @@ _COUNTED = (
     "exception_fingerprint",
 )  # fmt: skip
 # Spelled as in the index, which SQLite uses only for a query that says the same.
-_COUNT: Any = func.sum(_TABLE.c.count)
+_COUNT: Any = cast(func.coalesce(func.sum(_TABLE.c.count), 0), BigInteger)
 _FAILED: Any = text("fingerprint <> ''")
 # Without statistics it does not know how few these are.
 _HINT = "INDEXED BY ix_log_counts_fingerprint"
@@ -99,9 +100,7 @@ class SqlCounts:
     def sums(
         self, chosen: Selection, covered: Sequence[Tile], fields: Sequence[str], step: int | None
     ) -> Iterator[tuple[Any, ...]]:
-        for *values, count in self._grouped(chosen, covered, fields, step, _COUNT):
-            # PostgreSQL sums up to a Decimal; of nothing there is no sum.
-            yield (*values, int(count or 0))
+        return self._grouped(chosen, covered, fields, step, _COUNT)
 
     def histograms(
         self, chosen: Selection, covered: Sequence[Tile], fields: Sequence[str], step: int | None
@@ -145,10 +144,10 @@ class SqlCounts:
             self._oldest = dict(zip(ALL_STEPS, found, strict=True))
         return self._oldest
 
-    def first_days(self, fingerprints: Sequence[str]) -> Mapping[str, int]:
+    def first_days(self) -> Mapping[str, int]:
         statement = (
             select(_TABLE.c.fingerprint, func.min(_TABLE.c.start))
-            .where(_TABLE.c.step == DAY, _FAILED, _TABLE.c.fingerprint.in_(fingerprints))
+            .where(_TABLE.c.step == DAY, _FAILED)
             .group_by(_TABLE.c.fingerprint)
             .with_hint(_TABLE, _HINT, "sqlite")
         )

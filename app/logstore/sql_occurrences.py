@@ -1,15 +1,27 @@
 """Look up the records of one exception in the SQL log store: the first, the newest, its users."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import JSON, Connection, String, Text, cast, column, func, literal, select
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    String,
+    Text,
+    cast,
+    column,
+    func,
+    literal,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.logstore.error_groups import USERS_AMONG, Occurrences
 from app.logstore.record import KEEPS
 from app.logstore.rows import COLUMNS, from_row
-from app.models.log import Log
+from app.models.log import Log, RecordId
 
 # A traceback is longer than all the rest.
 _LEFT_OUT = {"exception_traceback": None, "statement": None}
@@ -25,14 +37,28 @@ def read_occurrences(
     on_postgresql = connection.dialect.name == "postgresql"
     found = connection.execute(_statement(fingerprints, floor, on_postgresql)).all()
     ids = {record_id for _, first, newest, _ in found for record_id in (first, newest)} - {None}
-    statement = select(*_COLUMNS).where(Log.id.in_(ids), Log.keep.in_(KEEPS))
-    rows = connection.execute(statement).mappings()
+    statement = select(*_COLUMNS).where(_among(ids, on_postgresql), Log.keep.in_(KEEPS))
+    rows = connection.execute(statement).mappings().all()
     records = {row["id"]: from_row({**row, **_LEFT_OUT}) for row in rows}
     return {
-        fingerprint: Occurrences(records[first], records[newest], users)
+        fingerprint: Occurrences(records[first], records[newest], _different(users))
         for fingerprint, first, newest, users in found
         if first in records and newest in records
     }
+
+
+def _among(ids: Iterable[str], on_postgresql: bool) -> ColumnElement[bool]:
+    # One value there, as below; SQLite has none that is a list.
+    wanted = sorted(ids)
+    return (
+        Log.id == func.any(literal(wanted, ARRAY(RecordId)))
+        if on_postgresql
+        else Log.id.in_(wanted)
+    )
+
+
+def _different(users: str | None) -> int:
+    return len({*orjson.loads(users or "[]")} - {None})
 
 
 def _statement(fingerprints: Sequence[str], floor: str, on_postgresql: bool) -> Any:
@@ -56,6 +82,8 @@ def _statement(fingerprints: Sequence[str], floor: str, on_postgresql: bool) -> 
         .correlate(wanted)
         .subquery()
     )
-    users = select(func.count(latest.c.user_id.distinct()))
+    # Counted here: PostgreSQL sorts to tell them apart.
+    listed_users: Any = func.json_agg if on_postgresql else func.json_group_array
+    users = select(cast(listed_users(latest.c.user_id), Text))
     found = [one.correlate(wanted).scalar_subquery() for one in (first, newest, users)]
     return select(wanted.c.value, *found)

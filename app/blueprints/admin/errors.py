@@ -1,6 +1,7 @@
 """The page of errors, grouped, and the page of one of them."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 
 from flask import abort, current_app, flash, redirect, render_template, request, url_for
@@ -29,8 +30,8 @@ def errors() -> ResponseReturnValue:
         windows=error_groups.WINDOWS,
         states=error_groups.SHOWN,
         is_fingerprint=is_fingerprint,
-        bars=bars,
         outline=outline,
+        in_words=in_words,
         ago=ago,
     )
 
@@ -52,6 +53,7 @@ def error(fingerprint: str) -> ResponseReturnValue:
         windows=error_groups.WINDOWS,
         blocks=tracebacks.blocks,
         bars=bars,
+        in_words=in_words,
         ago=ago,
         search=search,
     )
@@ -82,26 +84,32 @@ def is_fingerprint(value: str) -> bool:
     return bool(_FINGERPRINT.fullmatch(value))
 
 
-def bars(counts: list[int], starts: list[datetime]) -> list[tuple[datetime, int, int]]:
+def bars(counts: Sequence[int], starts: Sequence[datetime]) -> list[tuple[datetime, int, int]]:
     """Return (start, count, percent of the highest) of each point of a chart."""
-    highest = max([*counts, 1])
-    # What happened once among thousands is still to be seen.
-    return [
-        (start, count, max(6, round(100 * count / highest)) if count else 0)
-        for start, count in zip(starts, counts, strict=True)
-    ]
+    return list(zip(starts, counts, _heights(counts), strict=True))
 
 
-def outline(bars: list[tuple[datetime, int, int]]) -> str:
+def outline(counts: Sequence[int]) -> str:
     """Return the bars of a small chart as one path: as a template's loop it took twenty times that.
 
     A bar is 3 wide, 4 from the next one, and stands at 102.
     """
-    return "".join(
-        f"M{4 * index} 102v-{percent}h3v{percent}z"
-        for index, (_, count, percent) in enumerate(bars)
-        if count
-    )
+    heights = enumerate(_heights(counts))
+    return "".join(f"M{4 * at} 102v-{height}h3v{height}z" for at, height in heights if height)
+
+
+def in_words(name: str, counts: Sequence[int], starts: Sequence[datetime]) -> str:
+    """Return what a chart shows, for those who do not see it."""
+    highest = max(counts)
+    if not highest:
+        return f"{name}: none"
+    return f"{name}: most at {starts[counts.index(highest)]:%Y-%m-%d %H:%M} UTC, {highest:,}"
+
+
+def _heights(counts: Sequence[int]) -> list[int]:
+    highest = max([*counts, 1])
+    # What happened once among thousands is still to be seen.
+    return [count and max(6, round(100 * count / highest)) for count in counts]
 
 
 def _window() -> str:

@@ -120,6 +120,6 @@ def test_a_bar_of_few_is_still_seen() -> None:
     assert bars([0, 1, 1000], starts) == [
         (starts[0], 0, 0), (starts[1], 1, 6), (starts[2], 1000, 100),
     ]  # fmt: skip
-    assert outline(bars([0, 1, 1000], starts)) == "M4 102v-6h3v6zM8 102v-100h3v100z"
+    assert outline([0, 1, 1000]) == "M4 102v-6h3v6zM8 102v-100h3v100z"
     assert is_fingerprint("0123456789abcdef")
     assert not is_fingerprint(SCRIPT)
