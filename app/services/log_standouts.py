@@ -101,10 +101,10 @@ def standouts(since: datetime, until: datetime) -> Standouts:
     last = until - timedelta(seconds=1)
     week = last.replace(hour=0, minute=0, second=0) - _WEEK
     routes_since = since if until - since < _WEEK else week
-    slow = _newest(LogQuery(actions=("slow_query",), since=since), LOOKED_AT, _OF_SLOW)
     # With their level they are of one keep class, and of one stretch of PostgreSQL's partitions.
-    errors = _newest(LogQuery(actions=("error",), levels=("ERROR",), since=since))
-    newest = _newest(LogQuery(actions=("request",), since=since), REQUESTS_LOOKED_AT, _OF_REQUESTS)
+    slow = _newest(_asked("slow_query", "WARNING", since), LOOKED_AT, _OF_SLOW)
+    errors = _newest(_asked("error", "ERROR", since))
+    newest = _newest(_asked("request", "INFO", since), REQUESTS_LOOKED_AT, _OF_REQUESTS)
     requests = [one for one in newest if not _is_of_reading(one["route"])]
     return Standouts(
         routes=slowest_routes(routes_since, until),
@@ -205,6 +205,10 @@ def busiest_users(records: Iterable[Record]) -> list[Person]:
         for did in by_user.values()
     ]
     return sorted(found, key=lambda one: -one.count)[:_SHOWN]
+
+
+def _asked(action: str, level: str, since: datetime) -> LogQuery:
+    return LogQuery(actions=(action,), levels=(level,), since=since)
 
 
 def _newest(query: LogQuery, limit: int = LOOKED_AT, fields: Sequence[str] = ()) -> list[Record]:
