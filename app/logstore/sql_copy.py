@@ -6,12 +6,12 @@ from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from app.logstore.contract import Checkpoint
 from app.logstore.counts import Key, tally
 from app.logstore.record import normalise
 from app.logstore.rows import INSERTED, postgresql_values, to_row
+from app.logstore.waiting import driver_errors
 
 _Rows = Iterable[dict[str, Any]]
 # Three times as fast as the INSERT, but it knows no ON CONFLICT.
@@ -72,13 +72,9 @@ def _written(connection: Connection, rows: _Rows, new: list[str]) -> Iterator[di
     # An empty batch, and one whose operations are all known, is no reason to begin.
     if (first := next(rows, None)) is None:
         return
-    driver: Any = connection.dialect.loaded_dbapi
-    try:
-        cursor: Any = connection.connection.cursor()
-        with cursor, cursor.copy(_COPY) as stream:
-            for row in chain((first,), rows):
-                stream.write_row(postgresql_values(row))
-                new.append(row["id"])
-                yield row
-    except driver.Error as error:
-        raise DBAPIError.instance(_COPY, None, error, driver.Error) from error
+    pooled: Any = connection.connection
+    with driver_errors(connection, _COPY), pooled.cursor() as cursor, cursor.copy(_COPY) as stream:
+        for row in chain((first,), rows):
+            stream.write_row(postgresql_values(row))
+            new.append(row["id"])
+            yield row

@@ -1,6 +1,7 @@
 """What this process does while a database works by itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection
@@ -20,11 +21,22 @@ def carry_out(
 
     In a pipeline, because a thread that works meanwhile keeps the one that waits from going on.
     """
+    pooled: Any = connection.connection
+    pipeline = pooled.driver_connection.pipeline
+    with driver_errors(connection, statement), pipeline(), pooled.cursor() as cursor:
+        cursor.execute(statement, values)
+        meanwhile()
+
+
+@contextmanager
+def driver_errors(connection: Connection, statement: str) -> Iterator[None]:
+    """Raise for an error of the driver, used by itself, what SQLAlchemy would have raised."""
     driver: Any = connection.dialect.loaded_dbapi
     pooled: Any = connection.connection
     try:
-        with pooled.driver_connection.pipeline(), pooled.cursor() as cursor:
-            cursor.execute(statement, values)
-            meanwhile()
+        yield
     except driver.Error as error:
+        if pooled.driver_connection.closed:
+            # Else the rollback, which cannot be had any more, would be told as the reason.
+            connection.invalidate(error)
         raise DBAPIError.instance(statement, None, error, driver.Error) from error

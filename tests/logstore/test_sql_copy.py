@@ -3,7 +3,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine, make_url, text
+from sqlalchemy.exc import DBAPIError
 
 from app.logstore import sql_copy
 from app.logstore.contract import Checkpoint
@@ -63,6 +64,29 @@ def test_a_record_is_written_before_the_next_is_made_ready(
     records = [sample(one, message=str(number)) for number, one in enumerate(moments)]
     Appender(engine).append(reversed(records), checkpoint(1))
     assert order[:5] == ["ready 0", "written 0", "ready 1", "written 1", "ready 2"]
+
+
+def test_a_server_that_goes_away_in_a_batch_is_the_reason_and_the_next_batch_is_stored(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appender = Appender(engine)
+    appender.append([sample(NOW, message="first")], checkpoint(1))
+
+    def cut_off(raw: Mapping[str, Any], real: Any = sql_copy.normalise) -> Any:
+        others = "pid <> pg_backend_pid() AND datname = current_database()"
+        with engine.connect() as other:
+            other.execute(
+                text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+            )
+        return real(raw)
+
+    records = [sample(NOW + timedelta(seconds=one), message=f"{one}") for one in range(500)]
+    with monkeypatch.context() as patched:
+        patched.setattr(sql_copy, "normalise", cut_off)
+        with pytest.raises(DBAPIError, match="terminating connection|server closed"):
+            appender.append(records, checkpoint(2))
+    assert stored(engine) == ["first"]
+    assert len(appender.append(records, checkpoint(2))) == 500
 
 
 def test_rows_that_are_written_one_by_one_come_in_the_same_order() -> None:

@@ -37,3 +37,20 @@ def test_what_fails_raises_what_every_statement_does_and_leaves_nothing(engine: 
         carry_out(connection, twice, ("a", "a"), lambda: done.append(True))
     assert raised.value.orig.sqlstate == "23505"  # type: ignore[union-attr]
     assert (done, told(engine)) == ([True], [])
+
+
+def test_a_server_that_goes_away_meanwhile_is_the_reason_and_not_the_rollback(
+    engine: Engine,
+) -> None:
+    def cut_off() -> None:
+        with engine.begin() as other:
+            here = "pid <> pg_backend_pid() AND datname = current_database()"
+            end = text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {here}")
+            other.execute(end)
+
+    slow = "INSERT INTO told SELECT %s FROM pg_sleep(30)"
+    with pytest.raises(DBAPIError) as raised, engine.begin() as connection:
+        carry_out(connection, slow, ("a",), cut_off)
+    assert "lost" not in str(raised.value.orig)
+    # The next one is another connection.
+    assert told(engine) == []
