@@ -26,3 +26,15 @@ def test_each_app_starts_with_the_first_request_that_a_server_hands_on_to_it(
     assert started == [one, other]
     # As long as one is connected, the signal looks for it in each request.
     assert len(request_started.receivers) == known
+
+
+def test_two_first_requests_at_once_are_one_start(app: Flask) -> None:
+    started: list[Flask] = []
+    known = list(request_started.receivers_for(app))
+    at_first_request(app, started.append)
+    # As the signal does for each of the requests, before the first of them has begun.
+    (begin,) = [one for one in request_started.receivers_for(app) if one not in known]
+    for _ in range(2):
+        with app.test_request_context(**SERVED):
+            begin(app)
+    assert started == [app]
