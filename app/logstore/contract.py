@@ -151,19 +151,18 @@ class LogReader(Protocol):
     """Answer questions about records, from a store or from files."""
 
     def page(
-        self,
-        query: LogQuery,
-        before: str | None = None,
-        limit: int = 50,
+        self, query: LogQuery, before: str | None = None, limit: int = 50,
         fields: Sequence[str] = (),
-    ) -> Page:
+    ) -> Page:  # fmt: skip
         """Return records older than the id `before`, newest first.
 
-        With `fields`, which no exception has, of many records just those and the id; no `texts`.
+        With `fields` just those and the id, and no `texts`; `exception_type` is a field too.
         """
 
-    def newer(self, query: LogQuery, after: str, limit: int = 50) -> list[dict[str, Any]]:
-        """Return the first records newer than the id `after`, oldest first.
+    def newer(
+        self, query: LogQuery, after: str, limit: int = 50, fields: Sequence[str] = ()
+    ) -> list[dict[str, Any]]:
+        """Return the first records newer than the id `after`, oldest first; `fields` as of a page.
 
         Without a deadline: for what an index serves, or nearly.
         """

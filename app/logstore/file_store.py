@@ -80,7 +80,13 @@ class FileStore:
         records = records[:limit]
         return Page(records, records[-1]["id"] if more and records else None)
 
-    def newer(self, query: LogQuery, after: str, limit: int = 50) -> list[dict[str, Any]]:
+    def newer(
+        self,
+        query: LogQuery,
+        after: str,
+        limit: int = 50,
+        fields: Sequence[str] = (),  # noqa: ARG002
+    ) -> list[dict[str, Any]]:
         cursor = valid_id(after) or ""
         later = (one for one in self.records(query) if one["id"] > cursor)
         return heapq.nsmallest(limit, later, key=itemgetter("id"))

@@ -29,7 +29,7 @@ class MongoReader:
         return self._find([*self._scanned, *within], "_id", -1, limit, self._fields)
 
     def newer(self, after: str, limit: int) -> list[dict[str, Any]]:
-        return self._find([*self._scanned, {"_id": {"$gt": after}}], "_id", 1, limit)
+        return self._find([*self._scanned, {"_id": {"$gt": after}}], "_id", 1, limit, self._fields)
 
     def edge(self, before: str | None, size: int) -> str | None:
         wanted = all_of([*self._indexed, *_older(before)])

@@ -76,9 +76,11 @@ class MongoStore(CountQuestions):
             reader = MongoReader(self._mongo, query, fields)
             return read_page(reader, query, before, limit, self._deadline)
 
-    def newer(self, query: LogQuery, after: str, limit: int = 50) -> list[dict[str, Any]]:
+    def newer(
+        self, query: LogQuery, after: str, limit: int = 50, fields: Sequence[str] = ()
+    ) -> list[dict[str, Any]]:
         with store_errors():
-            return read_newer(MongoReader(self._mongo, query), query, after, limit)
+            return read_newer(MongoReader(self._mongo, query, fields), query, after, limit)
 
     def after(
         self, query: LogQuery, cursor: str | None = None, limit: int = 200

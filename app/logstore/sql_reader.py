@@ -40,6 +40,7 @@ class SqlReader:
         self._branches = self._split(replace(query, since=None, until=None))
         self._scanned = scanned(query)
         self._fields = fields and ("id", *fields)
+        self._columns = [_TABLE.c[name] for name in self._fields] or _TABLE.c
 
     @property
     def scans(self) -> bool:
@@ -47,16 +48,12 @@ class SqlReader:
 
     def rows(self, before: str | None, edge: str | None, limit: int) -> list[dict[str, Any]]:
         within = [*self._scanned, *self._from(edge), *self._until(before)]
-        if self._fields:
-            columns = [_TABLE.c[name] for name in self._fields]
-            found = self._connection.execute(self._newest(columns, within, limit).limit(limit))
-            return [dict(zip(self._fields, row, strict=True)) for row in found.all()]
-        return self._records(self._newest(_TABLE.c, within, limit).limit(limit))
+        return self._some(self._newest(self._columns, within, limit).limit(limit))
 
     def newer(self, after: str, limit: int) -> list[dict[str, Any]]:
         begin = [Log.id > after] if after >= (self._low or "") else self._from(None)
         within = [*self._scanned, *begin, *self._until(None)]
-        return self._records(self._ordered(_TABLE.c, within, limit, asc).limit(limit))
+        return self._some(self._ordered(self._columns, within, limit, asc).limit(limit))
 
     def edge(self, before: str | None, size: int) -> str | None:
         within = [*self._from(None), *self._until(before)]
@@ -91,6 +88,12 @@ class SqlReader:
         """Return the upper bound of ids, one as well."""
         high = min((one for one in (before, self._high) if one), default=None)
         return [Log.id < high] if high else []
+
+    def _some(self, statement: _Statement) -> list[dict[str, Any]]:
+        if not self._fields:
+            return self._records(statement)
+        rows = self._connection.execute(statement).all()
+        return [dict(zip(self._fields, row, strict=True)) for row in rows]
 
     def _records(self, statement: _Statement) -> list[dict[str, Any]]:
         # Row by row the driver takes three times as long.

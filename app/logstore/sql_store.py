@@ -89,9 +89,11 @@ class SqlStore(CountQuestions):
             reader = SqlReader(connection, query, fields)
             return read_page(reader, query, before, limit, self._deadline)
 
-    def newer(self, query: LogQuery, after: str, limit: int = 50) -> list[dict[str, Any]]:
+    def newer(
+        self, query: LogQuery, after: str, limit: int = 50, fields: Sequence[str] = ()
+    ) -> list[dict[str, Any]]:
         with store_errors(), self._connection() as connection:
-            return read_newer(SqlReader(connection, query), query, after, limit)
+            return read_newer(SqlReader(connection, query, fields), query, after, limit)
 
     def after(
         self, query: LogQuery, cursor: str | None = None, limit: int = 200

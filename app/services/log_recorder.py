@@ -135,7 +135,8 @@ def days_until_full(log_dir: Path, now: datetime, rate: float | None) -> float |
     usage, own = disk_usage(log_dir), known_host_id(log_dir)
     free = usage.free / usage.total
     query = LogQuery(actions=("sample",), until=now - _SEEN_WITHIN)
-    for one in current_store().newer(query, id_floor(now - _WEEK), _SAMPLES_THEN):
+    after = id_floor(now - _WEEK)
+    for one in current_store().newer(query, after, _SAMPLES_THEN, ("source", "details")):
         then = _free_then(one)
         if one["source"] == own and then is not None:
             days = (now - time_of(one["id"])) / _DAY

@@ -12,12 +12,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.logstore.counts import merged, percentiles
+from app.logstore.record import time_of, to_timestamp
 from app.services import log_figures, log_service
 from app.services.log_service import LogQuery, Record
 
 LOOKED_AT = 100
 REQUESTS_LOOKED_AT = 200
 _OF_SLOW = ("statement", "duration_ms", "request_id")
+_OF_ERRORS = (
+    "message", "exception_type", "exception_message", "exception_fingerprint", "details"
+)  # fmt: skip
 _OF_REQUESTS = ("route", "status", "user_id", "account", "request_id", "details")
 _READING = ("/admin", "/api/logs")
 _SHOWN = 6
@@ -103,7 +107,7 @@ def standouts(since: datetime, until: datetime) -> Standouts:
     routes_since = since if until - since < _WEEK else week
     # With their level they are of one keep class, and of one stretch of PostgreSQL's partitions.
     slow = _newest(_asked("slow_query", "WARNING", since), LOOKED_AT, _OF_SLOW)
-    errors = _newest(_asked("error", "ERROR", since))
+    errors = _newest(_asked("error", "ERROR", since), LOOKED_AT, _OF_ERRORS)
     newest = _newest(_asked("request", "INFO", since), REQUESTS_LOOKED_AT, _OF_REQUESTS)
     requests = [one for one in newest if not _is_of_reading(one["route"])]
     return Standouts(
@@ -172,16 +176,16 @@ def top_errors(records: Iterable[Record]) -> list[Failure]:
     """Count errors by fingerprint, most frequent first; records newest first."""
     by_print: dict[str, list[Record]] = defaultdict(list)
     for one in records:
-        if fingerprint := (one["exception"] or {}).get("fingerprint"):
+        if fingerprint := one["exception_fingerprint"]:
             by_print[fingerprint].append(one)
     found = [
         Failure(
             fingerprint,
-            type=times[0]["exception"]["type"] or times[0]["message"],
-            message=times[0]["exception"]["message"] or "",
+            type=times[0]["exception_type"] or times[0]["message"],
+            message=times[0]["exception_message"] or "",
             place=times[0]["details"].get("place"),
             count=len(times),
-            last_seen=times[0]["timestamp"],
+            last_seen=to_timestamp(time_of(times[0]["id"])),
             record_id=times[0]["id"],
         )
         for fingerprint, times in by_print.items()
@@ -211,7 +215,7 @@ def _asked(action: str, level: str, since: datetime) -> LogQuery:
     return LogQuery(actions=(action,), levels=(level,), since=since)
 
 
-def _newest(query: LogQuery, limit: int = LOOKED_AT, fields: Sequence[str] = ()) -> list[Record]:
+def _newest(query: LogQuery, limit: int, fields: Sequence[str]) -> list[Record]:
     return log_service.search(query, limit=limit, fields=fields).records
 
 

@@ -32,6 +32,10 @@ def test_of_many_records_some_fields_can_be_asked_for(log_store: LogStore) -> No
     assert page.records == [{"id": page.next, "path": "/a", "details": {"told": 1}}]
     (other,) = log_store.page(LogQuery(actions=("request",)), None, 1, ("path", "route")).records
     assert {name: other[name] for name in ("path", "route")} == {"path": None, "route": "/b"}
+    failed = sample(minutes(2), exception={"type": "KeyError", "fingerprint": "f"})
+    put(log_store, failed)
+    newer = log_store.newer(LogQuery(), page.next or "", 5, ("exception_type", "details"))
+    assert newer == [{"id": failed["id"], "exception_type": "KeyError", "details": {}}]
 
 
 def test_a_level_is_any_text(log_store: LogStore) -> None:
