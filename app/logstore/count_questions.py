@@ -63,8 +63,8 @@ class Counts(Records, Protocol):
     ) -> _Rows:
         """Return what `sums` does with {bucket: sum} for the sum; a key may come twice."""
 
-    def first_days(self) -> Mapping[str, int]:
-        """Return the first day, in seconds, that has each fingerprint."""
+    def first_days(self, chosen: Selection) -> Mapping[str, int]:
+        """Return the first day, in seconds, that has each fingerprint, or the chosen one."""
 
     def oldest_starts(self) -> Mapping[int, int | None]:
         """Return for every step what `oldest_start` does, in one question that is asked once."""
@@ -143,7 +143,7 @@ class CountQuestions(ABC):
         rows = self._sums(chosen, low, high, ("fingerprint",), step, list)
         counts = by_fingerprint(rows, starts, chosen.fingerprint)
         names = list(counts)[:limit]
-        days = self.with_counts(lambda one: one.first_days())
+        days = self.with_counts(lambda one: one.first_days(chosen))
         found = self._occurrences(names, id_floor(query.since or moment_of(low)))
         moments = [moment_of(start) for start in starts]
         return ErrorGroups(in_order(counts, days, found), moments, len(counts) - len(names))

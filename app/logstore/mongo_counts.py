@@ -78,8 +78,8 @@ class MongoCounts:
         )
         return found["start"] if found else None
 
-    def first_days(self) -> Mapping[str, int]:
-        wanted = {"step": DAY, "fingerprint": {"$gt": ""}}
+    def first_days(self, chosen: Selection) -> Mapping[str, int]:
+        wanted = {"step": DAY, "fingerprint": _of_exceptions(chosen)}
         group = {"_id": "$fingerprint", "start": {"$min": "$start"}}
         pipeline: list[Document] = [{"$match": wanted}, {"$group": group}]
         found = self._counts.aggregate(pipeline, session=self._session)
@@ -168,15 +168,19 @@ def _conditions(chosen: Selection) -> Document:
         status["$lte"] = chosen.class_max
     level = {"$in": list(chosen.levels)} if chosen.levels else {}
     route = {} if chosen.route is None else {"$eq": chosen.route}
-    # Spelled as in the index, which serves only what says the same.
-    fingerprint: Document = {"$gt": ""} if chosen.failed else {}
-    if chosen.fingerprint is not None:
-        fingerprint["$eq"] = chosen.fingerprint
     found = {
         "level": level, "action": action, "route": route, "status_class": status,
-        "fingerprint": fingerprint,
+        "fingerprint": _of_exceptions(chosen),
     }  # fmt: skip
     wanted: Document = {name: condition for name, condition in found.items() if condition}
     if chosen.without:
         wanted["$nor"] = [_conditions(unwanted) for unwanted in chosen.without]
     return wanted
+
+
+def _of_exceptions(chosen: Selection) -> Document:
+    # Spelled as in the index, which serves only what says the same.
+    found: Document = {"$gt": ""} if chosen.failed else {}
+    if chosen.fingerprint is not None:
+        found["$eq"] = chosen.fingerprint
+    return found

@@ -37,8 +37,9 @@ _COUNTED = (
     "id", "source", "level", "action", "route", "status", "duration_ms", "db_ms", "details",
     "exception_fingerprint",
 )  # fmt: skip
-# Spelled as in the index, which SQLite uses only for a query that says the same.
+# PostgreSQL sums up to a Decimal; of nothing there is no sum.
 _COUNT: Any = cast(func.coalesce(func.sum(_TABLE.c.count), 0), BigInteger)
+# Spelled as in the index, which SQLite uses only for a query that says the same.
 _FAILED: Any = text("fingerprint <> ''")
 # Without statistics it does not know how few these are.
 _HINT = "INDEXED BY ix_log_counts_fingerprint"
@@ -144,10 +145,10 @@ class SqlCounts:
             self._oldest = dict(zip(ALL_STEPS, found, strict=True))
         return self._oldest
 
-    def first_days(self) -> Mapping[str, int]:
+    def first_days(self, chosen: Selection) -> Mapping[str, int]:
         statement = (
             select(_TABLE.c.fingerprint, func.min(_TABLE.c.start))
-            .where(_TABLE.c.step == DAY, _FAILED)
+            .where(_TABLE.c.step == DAY, *_of_exceptions(chosen))
             .group_by(_TABLE.c.fingerprint)
             .with_hint(_TABLE, _HINT, "sqlite")
         )
