@@ -1,11 +1,12 @@
 """What every store answers, the same on each."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from app.logstore.contract import Group, LogQuery, LogStore
+from app.logstore.counts import Selection
 from app.logstore.filters import is_exact
 from app.observability.ids import id_floor
 from tests.logstore.filtered import FILTERED, FILTERS, minutes
@@ -235,6 +236,9 @@ def test_errors_are_grouped_by_fingerprint_over_time(log_store: LogStore) -> Non
     for name, told in (("a", [4]), ("old", [0]), ("none", None)):
         one = log_store.error_groups(replace(query, fingerprint=name), 1200)
         assert [group.counts for group in one.groups] == ([told] if told else []), name
+    chosen = Selection(failed=True, fingerprint="a")
+    days = cast(Any, log_store).with_counts(lambda counts: counts.first_days(chosen))
+    assert list(days) == ["a"]
     # The counts outlive the records.
     log_store.purge("error", [records[0]["id"]])
     busy = log_store.error_groups(query, 600).groups[1]

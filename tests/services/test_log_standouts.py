@@ -65,6 +65,9 @@ def test_what_stands_out_in_a_window_comes_with_what_leads_to_it(
     assert [(one.fingerprint, one.count, one.message, one.place) for one in found.failures] == [
         ("aa", 2, "of 3", "app/x.py:1 in f"), ("bb", 1, "of 2", None),
     ]  # fmt: skip
+    assert [one.last_seen[:19] for one in found.failures] == [
+        "2026-11-23T12:03:00", "2026-11-23T12:02:00",
+    ]  # fmt: skip
     assert [(one.account, one.user_id, one.count, one.errors) for one in found.people] == [
         ("ann@example.com", "7", 3, 0), (None, "8", 1, 1),
     ]  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.blueprints.admin.errors import bars, is_fingerprint, outline
+from app.blueprints.admin.errors import bars, in_words, is_fingerprint, outline
 from tests.blueprints.admin.pages import facts, page
 from tests.helpers import Account, log_lines
 from tests.log_records import failed_request, made, put
@@ -121,5 +121,7 @@ def test_a_bar_of_few_is_still_seen() -> None:
         (starts[0], 0, 0), (starts[1], 1, 6), (starts[2], 1000, 100),
     ]  # fmt: skip
     assert outline([0, 1, 1000]) == "M4 102v-6h3v6zM8 102v-100h3v100z"
+    assert in_words("A day", [0, 1, 1000], starts) == "A day: most at 2026-11-25 02:00 UTC, 1,000"
+    assert in_words("A day", [0, 0, 0], starts) == "A day: none"
     assert is_fingerprint("0123456789abcdef")
     assert not is_fingerprint(SCRIPT)
