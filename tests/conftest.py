@@ -1,4 +1,5 @@
 import logging
+import shutil
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
-from sqlalchemy import make_url
+from sqlalchemy import create_engine, make_url
+from werkzeug.routing import Rule
 
 from app import create_app, db
 from app.models.user import ADMIN
@@ -24,6 +26,20 @@ settings.register_profile(
     "suite", max_examples=35, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("suite")
+
+# Most of what an application costs is compiling its addresses: the same ones in thousands of tests.
+_compile_builder = Rule._compile_builder
+_builders: dict[Any, Callable[..., tuple[str, str]]] = {}
+
+
+def _compiled_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+    key = rule.rule, tuple(rule._trace), str(rule.defaults), append_unknown
+    if key not in _builders:
+        _builders[key] = _compile_builder(rule, append_unknown)
+    return _builders[key]
+
+
+Rule._compile_builder = _compiled_once  # type: ignore[method-assign]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -63,16 +79,31 @@ def _clean_context() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def empty_databases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the databases of the default settings, all tables and nothing in them."""
+    folder = tmp_path_factory.mktemp("databases")
+    for name, key in (("app.db", None), ("logs.db", "logs")):
+        engine = create_engine(f"sqlite:///{folder / name}")
+        db.metadatas[key].create_all(engine)
+        engine.dispose()
+    return folder
+
+
 @pytest.fixture
-def make_app(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
+def make_app(tmp_path: Path, empty_databases: Path) -> Iterator[Callable[..., Flask]]:
     """Return a function that makes an app, with its tables, from settings."""
     made: list[Flask] = []
 
     def make(**settings: Any) -> Flask:
+        file = tmp_path / "app.db"
+        is_new = not file.exists() and not {"DATABASE_URL", "LOG_STORE_URL"} & settings.keys()
+        if is_new:
+            shutil.copytree(empty_databases, tmp_path, dirs_exist_ok=True)
         app = create_app({
             "APP_ENV": "testing",
             "SECRET_KEY": SECRET_KEY,
-            "DATABASE_URL": f"sqlite:///{tmp_path / 'app.db'}",
+            "DATABASE_URL": f"sqlite:///{file}",
             "LOG_DIR": str(tmp_path / "logs"),
             "UPLOAD_FOLDER": str(tmp_path / "uploads"),
             "WTF_CSRF_ENABLED": False,
@@ -80,24 +111,27 @@ def make_app(tmp_path: Path) -> Iterator[Callable[..., Flask]]:
         })  # fmt: skip
         made.append(app)
         with app.app_context():
-            db.create_all(None)
-            if "logs" in db.engines:
-                db.create_all("logs")
+            # To copy them takes a moment, to make them much longer.
+            db.create_all([] if is_new else list(db.engines))
         return app
 
     yield make
     for app in made:
-        sampler.stop(app)
-        with app.app_context():
-            db.session.remove()
-            for engine in db.engines.values():
-                engine.dispose()
-        close_clients(app.extensions["log_store"])
+        _close(app)
     root = logging.getLogger()
     for handler in list(root.handlers):
         if type(handler).__module__.startswith("app."):
             root.removeHandler(handler)
             handler.close()
+
+
+def _close(app: Flask) -> None:
+    sampler.stop(app)
+    with app.app_context():
+        db.session.remove()
+        for engine in db.engines.values():
+            engine.dispose()
+    close_clients(app.extensions["log_store"])
 
 
 @pytest.fixture
