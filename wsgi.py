@@ -9,6 +9,8 @@ from pathlib import Path
 from dotenv import load_dotenv
 from prometheus_client import values
 
+# Nearly all of what is imported stays: to look for garbage in it only makes the start longer.
+gc.disable()
 load_dotenv(Path(__file__).with_name(".env"))
 
 # The runner counts into a metrics file of its own. The library asks which kind of value to
@@ -28,7 +30,8 @@ except ConfigError as error:
     sys.stderr.write(f"{error}\n")
     sys.exit(_CANNOT_START)
 
-# All of this stays: a full collection would walk through it in the middle of somebody's request,
-# and once more at the end.
+# A full collection would walk through it in the middle of somebody's request, and once more at
+# the end.
 gc.freeze()
+gc.enable()
 atexit.register(gc.freeze)

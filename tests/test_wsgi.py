@@ -82,3 +82,9 @@ def test_settings_come_from_a_file_beside_it_and_the_environment_wins(tmp_path: 
 def test_the_end_of_a_process_does_not_look_through_all_its_memory(tmp_path: Path) -> None:
     code = "import atexit, gc;atexit.register(lambda: print(gc.get_freeze_count() > 0));import wsgi"
     assert import_wsgi(server_env(tmp_path), code).stdout == "True\n"
+
+
+def test_garbage_is_looked_for_once_it_has_started(tmp_path: Path) -> None:
+    assert import_wsgi(server_env(tmp_path), "import gc, wsgi; print(gc.isenabled())").stdout == (
+        "True\n"
+    )
