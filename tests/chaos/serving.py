@@ -187,8 +187,9 @@ class Site:
         self.lost = sum(not told[one] for one in due)
         doubled = sum(times > 1 for times in told.values())
         faults = [f"{doubled} records are stored more than once"] if doubled else []
-        # Those of nobody's request: the runner and gunicorn could not write some either.
-        others = [one for one in self._refused_lines() if not _is_ours(one)]
+        # Those of requests that a kill left without an answer, and of nobody's: the runner and
+        # gunicorn could not write some either.
+        others = [one for one in self._refused_lines() if self._is_of_others(one)]
         if (counted := self.dropped()) != self.lost + len(others):
             faults.append(f"{self.lost} and {len(others)} other records lost, {counted} counted")
         return faults
@@ -217,6 +218,11 @@ class Site:
         for line in (self.server.folder / "gunicorn.out").read_text(errors="replace").splitlines():
             if line.startswith('{"'):
                 yield json.loads(line)
+
+    def _is_of_others(self, line: dict[str, Any]) -> bool:
+        # A change that was committed has its record in the outbox, so it is not lost.
+        committed = (line.get("action"), line.get("outcome")) == ("item_create", "success")
+        return line.get("request_id") not in self.load.answered and not committed
 
     def _ask_database(self, question: str) -> list[tuple[Any, ...]]:
         engine = open_engine(self.server.env["DATABASE_URL"], tables=False)
@@ -264,7 +270,3 @@ def blow(site: Site, weather: list[str]) -> list[str]:
 
 def _is_cut(error: Exception) -> bool:
     return isinstance(getattr(error, "reason", error), ConnectionError | IncompleteRead)
-
-
-def _is_ours(line: dict[str, Any]) -> bool:
-    return str(line.get("request_id")).startswith("chaos-")
