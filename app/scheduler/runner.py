@@ -49,7 +49,10 @@ class Runner:
         self._ran: dict[str, dict[str, Any]] = {}
 
     def run(self) -> None:
-        """Work until the end; then ship what is left, for a moment, and return."""
+        """Work until the end; then ship what is left, for a moment, and return.
+
+        Without its lock and with a store that is down, the end waits for the store, or for `stop`.
+        """
         with self._app.app_context():
             for begin in self._app.extensions.get("at_runner_start", ()):
                 begin()
@@ -61,7 +64,11 @@ class Runner:
         finally:
             scheduler.shutdown(wait=False)
         self._ship(_LAST_PASS_SECONDS)
-        self._write_status()
+        # Of a LOG_DIR that was removed nobody else can read what this one still holds open.
+        while self._trouble is not None and not self._stop.wait(self._back_off):
+            self._ship(_LAST_PASS_SECONDS)
+        if is_current(self._lock, self._log_dir):
+            self._write_status()
 
     def _step(self) -> float:
         """Ship what there is if it is time to, show it, and return the seconds to wait."""

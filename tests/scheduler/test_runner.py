@@ -1,4 +1,5 @@
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,7 +49,7 @@ def run(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., A
         lock = take_lock(Path(app.config["LOG_DIR"]))
         assert lock is not None
         work = Runner(app, lock, shipper, stop, jobs)
-        thread = threading.Thread(target=work.run)
+        thread = threading.Thread(target=work.run, name="the runner")
         thread.start()
         running.append((stop, thread))
 
@@ -157,6 +158,35 @@ def test_it_ends_when_its_lock_is_no_longer_that_of_the_folder(
     names = {thread.name for thread in threading.enumerate()}
     wait_for(lambda: "APScheduler" not in {one.name for one in threading.enumerate()})
     assert "APScheduler" in names
+
+
+def test_without_its_folder_it_ends_when_the_store_has_what_it_holds(
+    app: Flask, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipper, away = shipper_for(app), threading.Event()
+    ship, missed = shipper.ship_once, []
+
+    def try_to_ship(seconds: float) -> int:
+        if away.is_set():
+            missed.append(seconds)
+            raise StoreUnavailable("no route")
+        return ship(seconds)
+
+    monkeypatch.setattr(shipper, "ship_once", try_to_ship)
+    run(shipper)
+    record_event("sample", "first", request_id="req-1")
+    store = app.extensions["log_store"]
+    wait_for(lambda: store.page(LogQuery(request_id="req-1")).records)
+    away.set()
+    record_event("sample", "read by nobody yet", request_id="req-2")
+    shutil.rmtree(app.config["LOG_DIR"])
+    tries = len(missed)
+    # Two more are after the last pass.
+    wait_for(lambda: len(missed) > tries + 2)
+    assert not store.page(LogQuery(request_id="req-2")).records
+    away.clear()
+    wait_for(lambda: store.page(LogQuery(request_id="req-2")).records)
+    wait_for(lambda: "the runner" not in {one.name for one in threading.enumerate()})
 
 
 def test_a_status_that_cannot_be_written_is_said_once(
