@@ -5,6 +5,7 @@ import gc
 import itertools
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -30,6 +31,7 @@ _SHM = Path("/dev/shm")  # noqa: S108 - folders in it are made with names of the
 _MEMORY = _SHM if os.access(_SHM, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
 _METRICS = "glasshouse-metrics-"
 _STALE_SECONDS = 60
+_QUICK = (signal.SIGINT, signal.SIGQUIT)
 _MASTER = os.getpid()
 
 wsgi_app = "wsgi:app"
@@ -91,6 +93,19 @@ def post_worker_init(worker: Any) -> None:
 
     stand_for_election(worker.wsgi, lambda: worker.alive)
     sampler.start(worker.wsgi, "worker")
+    # Their own handler waits for a lock that the very thread it interrupts may hold, while it hands
+    # a request over: then nothing but SIGKILL would end the worker.
+    for number in _QUICK:
+        signal.signal(number, lambda *_: _leave(worker))
+
+
+def _leave(worker: Any) -> None:
+    # Ctrl-C tells the worker, and its master does so again: that may not disturb what it does last.
+    for number in _QUICK:
+        signal.signal(number, signal.SIG_IGN)
+    worker.alive = False
+    worker.cfg.worker_int(worker)
+    sys.exit(0)
 
 
 def worker_exit(server: Any, worker: Any) -> None:

@@ -1,3 +1,4 @@
+import contextlib
 import fcntl
 import os
 import re
@@ -6,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -57,6 +58,15 @@ def counter(url: str, name: str) -> float:
 
 
 @pytest.fixture
+def own_signals() -> Iterator[None]:
+    """Give this process back what a worker does when it is told to end."""
+    known = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGQUIT)}
+    yield
+    for number, handler in known.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
 def conf(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setenv("PORT", "8123")
     monkeypatch.setenv("WEB_CONCURRENCY", "3")
@@ -71,6 +81,7 @@ def test_it_follows_the_settings(conf: dict[str, Any]) -> None:
     assert conf["graceful_timeout"] <= 10
 
 
+@pytest.mark.usefixtures("own_signals")
 def test_a_worker_tells_how_it_is_from_its_start_to_its_end(
     conf: dict[str, Any], app: Flask
 ) -> None:
@@ -151,6 +162,22 @@ def test_counts_outlive_the_worker_that_made_them(serve: Callable[..., Server]) 
     os.kill(victim, signal.SIGKILL)
     wait_for(lambda: server.workers() not in ([], [victim]))
     wait_for(lambda: counter(server.url, "log_records_total") > before)
+
+
+def test_a_worker_that_is_told_to_end_while_it_hands_a_request_over_ends_in_order(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path, workers=1, app="tests.interrupted_wsgi:app") as server:
+        (worker,) = server.workers()
+        runner = wait_for(lambda: runner_of(server), 15)
+        (server.log_dir / "interrupt").touch()
+        with contextlib.suppress(OSError):
+            urlopen(f"{server.url}/health/live", timeout=5)
+        wait_for(lambda: not is_running(worker), 5)
+        assert not is_running(runner)
+        said = (tmp_path / "gunicorn.out").read_text()
+        assert f"Worker exiting (pid: {worker})" in said
+        assert "SIGKILL" not in said
 
 
 def test_a_reload_keeps_slots_apart_and_one_runner(serve: Callable[..., Server]) -> None:
