@@ -3,6 +3,7 @@
 import itertools
 import logging
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -26,12 +27,10 @@ def shipper_for(app: Flask) -> "Shipper":
     with app.app_context():
         database = db.engine
     return Shipper(
-        app.extensions["log_store"],
-        Path(app.config["LOG_DIR"]),
-        database,
+        app.extensions["log_store"], Path(app.config["LOG_DIR"]), database,
         backup_count=app.config["LOG_FILE_BACKUP_COUNT"],
         spool_max_bytes=app.config["LOG_SPOOL_MAX_BYTES"],
-    )
+    )  # fmt: skip
 
 
 class Shipper:
@@ -62,7 +61,8 @@ class Shipper:
         # Name of a segment that is read to its end -> what it looked like, and its identity.
         self._finished: dict[str, tuple[tuple[int, int, int], str | None]] = {}
         self._told: set[tuple[str, str | None]] = set()
-        self._torn = 0
+        # How many fragments of lines this process has stored.
+        self.torn = 0
 
     def ship_once(self, seconds: float = 5.0) -> int:
         """Ship what there is, for about `seconds` at most; return how many records it handled.
@@ -110,9 +110,9 @@ class Shipper:
         return max((datetime.now(UTC) - min(times)).total_seconds(), 0.0) if times else 0.0
 
     @property
-    def torn(self) -> int:
-        """Return how many fragments of lines this process has stored."""
-        return self._torn
+    def held_without_name(self) -> list[Segment]:
+        """Return the files, once app.log, that nobody else may find any more."""
+        return [one for one in self._held if not one.is_named(self._active)]
 
     @property
     def refused(self) -> int:
@@ -132,14 +132,7 @@ class Shipper:
         self._hold_active()
         rotated = log_spool.rotated(self._active)
         handled, present = 0, set[str | None]()
-        for path in [*log_spool.copies(self._log_dir), *rotated]:
-            count, identity = self._ship_path(path, stop, copy=path not in rotated)
-            handled += count
-            present.add(identity)
-            if not _before(stop):
-                break
-        for segment in list(self._held):
-            count, identity = self._ship_held(segment, stop)
+        for count, identity in self._ship_each(rotated, stop):
             handled += count
             present.add(identity)
         if _before(stop):
@@ -147,13 +140,22 @@ class Shipper:
         self._note_shipped(rotated)
         return handled
 
+    def _ship_each(self, rotated: list[Path], stop: float) -> Iterator[tuple[int, str | None]]:
+        moved = self.held_without_name
+        for segment in moved:
+            yield self._ship_held(segment, stop)
+        for path in [*log_spool.copies(self._log_dir), *rotated]:
+            yield self._ship_path(path, stop, copy=path not in rotated)
+            if not _before(stop):
+                break
+        for segment in [one for one in self._held if one not in moved]:
+            yield self._ship_held(segment, stop)
+
     def _hold_active(self) -> None:
         if self._held and self._held[-1].is_named(self._active):
             return
         try:
             self._held.append(Segment(self._active))
-        except FileNotFoundError:
-            return
         except OSError as error:
             self._tell(self._active, error)
 
@@ -167,8 +169,6 @@ class Shipper:
                     self._finished[path.name] = known
                     return 0, known[1]
                 handled, identity, done = self._ship_segment(segment, stop, copy, ends=not copy)
-        except FileNotFoundError:
-            return 0, None
         except OSError as error:
             self._tell(path, error)
             return 0, None
@@ -227,7 +227,7 @@ class Shipper:
             ahead = partial(reader.read_ahead, chunk.end)
             self._progress.append(chunk.records, identity, chunk.end, meanwhile=ahead)
             self._progress.has_read(identity, chunk.before)
-            self._torn += chunk.torn
+            self.torn += chunk.torn
             offset = chunk.end
             # However little time there is, each pass gets on.
             if not _before(stop):
@@ -260,7 +260,7 @@ class Shipper:
             return
         if lost:
             # What is counted as lost may not come later, and its room is needed.
-            for segment in [one for one in self._held if not one.is_named(self._active)]:
+            for segment in self.held_without_name:
                 self._held.remove(segment)
                 segment.close()
             _log.error("Log lines were deleted unshipped", extra={"details": {"lines": lost}})
@@ -270,12 +270,12 @@ class Shipper:
             return self._progress.start(segment, segment.identity(whole=True))
 
     def _tell(self, path: Path, error: OSError) -> None:
-        """Say once that a file makes trouble; the others are shipped all the same."""
-        if (trouble := (path.name, error.strerror)) not in self._told:
+        """Say once that a file makes trouble, unless it is gone; all others are shipped even so."""
+        trouble = (path.name, error.strerror)
+        if trouble not in self._told and not isinstance(error, FileNotFoundError):
             self._told.add(trouble)
-            _log.warning("A log segment cannot be read or deleted", extra={
-                "details": {"segment": path.name, "reason": error.strerror}
-            })  # fmt: skip
+            details = {"segment": path.name, "reason": error.strerror}
+            _log.warning("A log segment cannot be read or deleted", extra={"details": details})
 
     def _unshipped(self) -> list[tuple[datetime | None, int]]:
         """Return, for each segment with unshipped bytes, the time of the first and how many."""

@@ -26,6 +26,8 @@ FIRST_BACK_OFF, LONGEST_BACK_OFF = 0.5, 5.0
 # One pass ships what there is, for this long at most: then the status is due again.
 _PASS_SECONDS = _STATUS_EVERY = 1.0
 _LAST_PASS_SECONDS = 0.8
+# Longer would keep a server with one process from starting the next runner.
+_HELD_SECONDS = 60.0
 
 
 class Runner:
@@ -51,7 +53,7 @@ class Runner:
     def run(self) -> None:
         """Work until the end; then ship what is left, for a moment, and return.
 
-        Without its lock and with a store that is down, the end waits for the store, or for `stop`.
+        When its lock is gone, with LOG_DIR, the moment is up to a minute.
         """
         with self._app.app_context():
             for begin in self._app.extensions.get("at_runner_start", ()):
@@ -65,7 +67,10 @@ class Runner:
             scheduler.shutdown(wait=False)
         self._ship(_LAST_PASS_SECONDS)
         # Of a LOG_DIR that was removed nobody else can read what this one still holds open.
-        while self._trouble is not None and not self._stop.wait(self._back_off):
+        end = time.monotonic() + _HELD_SECONDS
+        while self._shipper.held_without_name and time.monotonic() < end:
+            if self._stop.wait(self._back_off or PAUSE):
+                break
             self._ship(_LAST_PASS_SECONDS)
         if is_current(self._lock, self._log_dir):
             self._write_status()

@@ -28,6 +28,7 @@ class Plan:
         self.lag_seconds, self.unshipped_bytes = 0.5, 10
         self.shipped_through, self.dropped = 3, 2
         self.refused, self.torn = 1, 4
+        self.held_without_name: list[Any] = []
 
     def ship_once(self, seconds: float) -> int:
         result = self.passes.pop(0) if self.passes else 0
@@ -172,21 +173,24 @@ def test_without_its_folder_it_ends_when_the_store_has_what_it_holds(
             raise StoreUnavailable("no route")
         return ship(seconds)
 
+    monkeypatch.setattr(runner_module, "_LAST_PASS_SECONDS", 0.01)
     monkeypatch.setattr(shipper, "ship_once", try_to_ship)
     run(shipper)
     record_event("sample", "first", request_id="req-1")
     store = app.extensions["log_store"]
     wait_for(lambda: store.page(LogQuery(request_id="req-1")).records)
     away.set()
-    record_event("sample", "read by nobody yet", request_id="req-2")
+    # More than one batch, and no pass has time for two.
+    for number in range(5000):
+        record_event("unread", "read by nobody yet", request_id=f"req-2-{number}")
     shutil.rmtree(app.config["LOG_DIR"])
     tries = len(missed)
     # Two more are after the last pass.
     wait_for(lambda: len(missed) > tries + 2)
-    assert not store.page(LogQuery(request_id="req-2")).records
+    assert not store.page(LogQuery(request_id="req-2-0")).records
     away.clear()
-    wait_for(lambda: store.page(LogQuery(request_id="req-2")).records)
     wait_for(lambda: "the runner" not in {one.name for one in threading.enumerate()})
+    assert store.counted(LogQuery(actions=("unread",)), (), ())[0].count == 5000
 
 
 def test_a_status_that_cannot_be_written_is_said_once(
