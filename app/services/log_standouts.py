@@ -18,6 +18,8 @@ from app.services.log_service import LogQuery, Record
 
 LOOKED_AT = 100
 REQUESTS_LOOKED_AT = 200
+# Of so many requests at most, so that it costs little when all of them are of reading the log.
+_PASSES = 5
 _OF_SLOW = ("statement", "duration_ms", "request_id")
 _OF_ERRORS = (
     "message", "exception_type", "exception_message", "exception_fingerprint", "details"
@@ -108,8 +110,7 @@ def standouts(since: datetime, until: datetime) -> Standouts:
     # With their level they are of one keep class, and of one stretch of PostgreSQL's partitions.
     slow = _newest(_asked("slow_query", "WARNING", since), LOOKED_AT, _OF_SLOW)
     errors = _newest(_asked("error", "ERROR", since), LOOKED_AT, _OF_ERRORS)
-    newest = _newest(_asked("request", "INFO", since), REQUESTS_LOOKED_AT, _OF_REQUESTS)
-    requests = [one for one in newest if not _is_of_reading(one["route"])]
+    requests = _requests_of_others(_asked("request", "INFO", since))
     return Standouts(
         routes=slowest_routes(routes_since, until),
         routes_since=routes_since,
@@ -217,6 +218,19 @@ def _asked(action: str, level: str, since: datetime) -> LogQuery:
 
 def _newest(query: LogQuery, limit: int, fields: Sequence[str]) -> list[Record]:
     return log_service.search(query, limit=limit, fields=fields).records
+
+
+def _requests_of_others(query: LogQuery) -> list[Record]:
+    """Return the newest requests but those of reading the log, which may be most of the newest."""
+    found: list[Record] = []
+    before = None
+    for _ in range(_PASSES):
+        page = log_service.search(query, before, REQUESTS_LOOKED_AT, _OF_REQUESTS)
+        found += [one for one in page.records if not _is_of_reading(one["route"])]
+        before = page.next
+        if before is None or len(found) >= REQUESTS_LOOKED_AT // 2:
+            break
+    return found
 
 
 def _is_of_reading(route: str | None) -> bool:
