@@ -108,7 +108,7 @@ def list_errors(window: str = "24h", shown: str = "open") -> ErrorList:
     Raises BadRequest for another word, and StoreUnavailable, as every function here does.
     """
     if shown not in SHOWN:
-        raise BadRequest(f"Choose one of {', '.join(SHOWN)}.")
+        raise BadRequest(errors={"state": f"Choose one of {', '.join(SHOWN)}."})
     query, step = _asked(window)
     limit, store = LISTED, current_store()
     while True:
@@ -175,7 +175,7 @@ def reopen(fingerprint: str) -> None:
 
 def _asked(window: str, fingerprint: str | None = None) -> tuple[LogQuery, int]:
     if window not in WINDOWS:
-        raise BadRequest(f"Choose one of {', '.join(WINDOWS)}.")
+        raise BadRequest(errors={"window": f"Choose one of {', '.join(WINDOWS)}."})
     span, step = WINDOWS[window]
     return LogQuery(since=datetime.now(UTC) - span, fingerprint=fingerprint), step
 

@@ -94,7 +94,7 @@ class SecurityReport:
 def report(window: str = "24h") -> SecurityReport:
     """Return what a window has. Raises BadRequest for another word, and StoreUnavailable."""
     if window not in WINDOWS:
-        raise BadRequest(f"Choose one of {', '.join(WINDOWS)}.")
+        raise BadRequest(errors={"window": f"Choose one of {', '.join(WINDOWS)}."})
     since = datetime.now(UTC) - WINDOWS[window]
     with current_store().together():
         failed = _newest(since, actions=("login_failed",))

@@ -18,7 +18,7 @@ def overview() -> Response:
     """Tell the key figures of `window` (1h, 6h, 24h, 7d, 30d) and what stands out in it."""
     window = request.args.get("window", log_overview.DEFAULT)
     if window not in log_overview.WINDOWS:
-        raise BadRequest(f"Choose one of {', '.join(log_overview.WINDOWS)}.")
+        raise BadRequest(errors={"window": f"Choose one of {', '.join(log_overview.WINDOWS)}."})
     found = log_overview.overview(window, utc_now())
     viewed("api overview", window=window)
     response = jsonify(_told(found))

@@ -28,14 +28,18 @@ def test_programs_get_what_the_pages_show(app: Flask, as_admin: FlaskClient) -> 
 
 
 @pytest.mark.parametrize(
-    ("address", "status"),
-    [("?window=2h", 400), ("?state=x", 400), ("/aa", 404), ("/%00", 404), ("/aa?before=x", 400)],
-)
+    ("address", "status", "named"),
+    [
+        ("?window=2h", 400, {"window"}), ("?state=x", 400, {"state"}), ("/aa", 404, set()),
+        ("/%00", 404, set()), ("/aa?before=x", 400, {"before"}),
+    ],
+)  # fmt: skip
 def test_a_damaged_address_is_told_as_a_problem(
-    as_admin: FlaskClient, address: str, status: int
+    as_admin: FlaskClient, address: str, status: int, named: set[str]
 ) -> None:
     answer = as_admin.get(f"/api/logs/errors{address}")
     assert (answer.status_code, answer.json["status"]) == (status, status)
+    assert answer.json.get("errors", {}).keys() == named
 
 
 def test_only_administrators_are_answered(client: FlaskClient, user: Account) -> None:

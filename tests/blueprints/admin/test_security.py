@@ -55,7 +55,8 @@ def test_programs_get_the_same(app: Flask, as_admin: FlaskClient) -> None:
     assert [(one["status"], one["count"]) for one in told["refused"]] == [(429, 1)]
     assert told["changes"][0]["action"] == "role_changed"
     assert set(told["complete_since"].values()) == {None}
-    assert as_admin.get("/api/logs/security?window=x").status_code == 400
+    refused = as_admin.get("/api/logs/security?window=x")
+    assert (refused.status_code, refused.json["errors"].keys()) == (400, {"window"})
     assert as_admin.get("/admin/security?window=x").status_code == 400
 
 
@@ -71,3 +72,18 @@ def test_markup_in_any_field_is_shown_as_text(
     html = as_admin.get("/admin/security").get_data(as_text=True)
     assert "<script>alert" not in html
     assert "&lt;script&gt;" in html
+
+
+def test_a_stranger_is_not_taken_for_the_account_that_was_tried(
+    app: Flask, as_admin: FlaskClient
+) -> None:
+    tried = {"action": "register", "outcome": "refused", "account": "bob@b.c"}
+    put(app, made("register", route="/auth/register", **tried),
+        made("role changed", action="role_changed", account="a@b.c", user_id="1", route="/admin"),
+        made("tokens revoked", action="tokens_revoked"))  # fmt: skip
+    table = page(as_admin, "/admin/security").every("table")[-1]
+    by = {row.every("td")[0].one("a").text: row.every("td")[1].text
+          for row in table.one("tbody").every("tr")}  # fmt: skip
+    assert by == {
+        "register": "nobody logged in", "role changed": "a@b.c", "tokens revoked": "a command",
+    }  # fmt: skip
