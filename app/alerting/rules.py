@@ -32,8 +32,8 @@ ERROR_RATE = Rule(
     window_hours=1,
     severity=CRITICAL,
     advice=(
-        "Start with the first line of the table: open its record for the request, the user and "
-        "the SQL it ran. If it began with a new release, go back to the one before."
+        "Start with the newest error: its record has the request, the user and the SQL it ran. If "
+        "it began with a new release, go back to the one before."
     ),
 )
 
