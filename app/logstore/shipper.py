@@ -61,8 +61,7 @@ class Shipper:
         # Name of a segment that is read to its end -> what it looked like, and its identity.
         self._finished: dict[str, tuple[tuple[int, int, int], str | None]] = {}
         self._told: set[tuple[str, str | None]] = set()
-        # How many fragments of lines this process has stored.
-        self.torn = 0
+        self.torn = 0  # How many fragments of lines this process has stored.
 
     def ship_once(self, seconds: float = 5.0) -> int:
         """Ship what there is, for about `seconds` at most; return how many records it handled.
@@ -141,6 +140,7 @@ class Shipper:
         return handled
 
     def _ship_each(self, rotated: list[Path], stop: float) -> Iterator[tuple[int, str | None]]:
+        # First what nobody else can read; all else waits for whoever comes.
         moved = self.held_without_name
         for segment in moved:
             yield self._ship_held(segment, stop)

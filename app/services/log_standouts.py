@@ -228,6 +228,7 @@ def _requests_of_others(query: LogQuery) -> list[Record]:
         page = log_service.search(query, before, REQUESTS_LOOKED_AT, _OF_REQUESTS)
         found += [one for one in page.records if not _is_of_reading(one["route"])]
         before = page.next
+        # Half of them will do: nearly always that is the first question.
         if before is None or len(found) >= REQUESTS_LOOKED_AT // 2:
             break
     return found

@@ -57,7 +57,10 @@ def test_programs_get_the_same(app: Flask, as_admin: FlaskClient) -> None:
     assert set(told["complete_since"].values()) == {None}
     refused = as_admin.get("/api/logs/security?window=x")
     assert (refused.status_code, refused.json["errors"].keys()) == (400, {"window"})
-    assert as_admin.get("/admin/security?window=x").status_code == 400
+    shown = as_admin.get("/admin/security?window=x")
+    assert (shown.status_code, "<strong>window</strong>" in shown.text) == (400, True)
+    # In the head and as the heading, and not once more below it.
+    assert shown.text.count("The request could not be understood") == 2
 
 
 @pytest.mark.parametrize("action", ["login_failed", "request", "logs_exported", "role_changed"])
