@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
 from flask import Flask
 
@@ -12,14 +13,18 @@ from app.observability.ids import id_floor, new_id
 _numbers = count(1)
 
 
+def id_at(moment: datetime) -> str:
+    """Return an identifier of an instant, another one at each call."""
+    # The key of a record is its time: the id says the same as the timestamp.
+    return id_floor(moment)[:14] + new_id()[14:24] + uuid4().hex[:12]
+
+
 def made(message: str = "hello", *, ago: timedelta = timedelta(0), **fields: Any) -> dict[str, Any]:
     """Return a record of a time before now, by the names of the record contract."""
     moment = datetime.now(UTC) - ago
-    # The key of a record is its time: the id says the same as the timestamp.
-    made_id = id_floor(moment)[:14] + new_id()[14:] if ago else new_id()
     return {
-        "id": made_id, "timestamp": moment.isoformat(), "level": "INFO", "logger": "made.up",
-        "message": message, **fields,
+        "id": id_at(moment) if ago else new_id(), "timestamp": moment.isoformat(),
+        "level": "INFO", "logger": "made.up", "message": message, **fields,
     }  # fmt: skip
 
 

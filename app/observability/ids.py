@@ -9,47 +9,52 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_AHEAD = 86_400_000  # Milliseconds: a day, more than any time zone is off.
-_MOST_IN_ONE_MS = 0xFFF
+_COUNTS = 0x1000  # In a millisecond.
 _lock = threading.Lock()
-_last_ms = 0
-_count = 0  # Of those in this millisecond.
-_beginning = ""  # What they have in common.
-# How identifiers end: 60 random bits, from the system, which is asked for many at once.
-_endings: Iterator[str] = iter(())
+
+
+def _random_ending() -> str:
+    digits = os.urandom(8).hex()
+    return f"-8{digits[:3]}-{digits[3:15]}"
+
+
+# The millisecond, how identifiers of it begin, its next counts, and the 60 random bits in which
+# they end: one value, because most identifiers of a burst are made without the lock.
+_state: tuple[int, str, Iterator[int], str] = (0, "", iter(()), _random_ending())
 
 
 def new_id() -> str:
-    """Return a UUIDv7 greater than every one this process has returned before.
+    """Return a UUIDv7 greater than every one this process had returned when it was called.
 
     A clock that is set back by up to a day does not reorder one process, which goes on from the
     last instant. After a clock that was further ahead identifiers start from it anew: they sort
     before the wrong ones, which beats being wrong until a restart.
     """
-    global _count
     now = time.time_ns() // 1_000_000
+    ms, beginning, counts, ending = _state
+    count = next(counts, None) if now == ms else None
+    if count is None:
+        beginning, count, ending = _in_another_ms(now)
+    return f"{beginning}{count:03x}{ending}"
+
+
+def _in_another_ms(now: int) -> tuple[str, int, str]:
+    """Return the parts of the next identifier where the millisecond may end."""
+    global _state
     with _lock:
-        _count += 1
-        if now > _last_ms or now < _last_ms - _MOST_AHEAD:
-            _begin(now)
-        elif _count > _MOST_IN_ONE_MS:
-            _begin(_last_ms + 1)
-        # The ending keeps processes that share a millisecond apart.
-        ending = next(_endings, None) or _next_ending()
-        return "%s%03x-%s" % (_beginning, _count, ending)  # noqa: UP031 - faster than an f-string
-
-
-def _begin(ms: int) -> None:
-    global _last_ms, _count, _beginning
-    _last_ms, _count, _beginning = ms, 0, f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7"
-
-
-def _next_ending() -> str:
-    global _endings
-    digits = os.urandom(8 * 256).hex()
-    starts = range(0, len(digits), 16)
-    # Cut from a text, because making one of a number takes three times as long.
-    _endings = iter([f"8{digits[n : n + 3]}-{digits[n + 3 : n + 15]}" for n in starts])
-    return next(_endings)
+        last, beginning, counts, ending = _state
+        is_past = last - _MOST_AHEAD <= now <= last
+        count = next(counts, None) if is_past else None
+        if count is None:
+            ms = last + 1 if is_past else now
+            if ms // 1000 != last // 1000:
+                # Another one each second: where the clock went far back, or a running machine was
+                # copied, the same milliseconds come again.
+                ending = _random_ending()
+            beginning, counts = f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7", iter(range(_COUNTS))
+            _state = ms, beginning, counts, ending
+            count = next(counts)
+        return beginning, count, ending
 
 
 def id_floor(instant: datetime) -> str:
@@ -67,12 +72,11 @@ def id_time(value: str) -> datetime:
 
 
 def _start_anew_after_fork() -> None:
-    # A child that went on from its parent's state could repeat its parent's identifiers,
+    # A child that went on from its parent's state would repeat its parent's identifiers,
     # and the lock may be held by a thread that does not exist in the child.
-    global _lock, _last_ms, _endings
+    global _lock, _state
     _lock = threading.Lock()
-    _last_ms = 0
-    _endings = iter(())
+    _state = (*_state[:3], _random_ending())
 
 
 os.register_at_fork(after_in_child=_start_anew_after_fork)

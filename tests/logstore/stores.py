@@ -16,7 +16,8 @@ from app.logstore.record import to_timestamp
 from app.logstore.sql_store import SqlStore
 from app.models.log import Log
 from app.models.outbox import OutboxRecord
-from app.observability.ids import id_floor, new_id
+from app.observability.ids import new_id
+from tests.log_records import id_at
 from tests.mongo_server import close_clients
 
 SOURCE = "0f0e0d0c-0000-4000-8000-000000000001"
@@ -61,11 +62,8 @@ def everything(store: Any) -> list[dict[str, Any]]:
 def sample(at: datetime | None = None, **fields: Any) -> dict[str, Any]:
     """Return a record; `at` is its time, also in its id."""
     moment = at or datetime.now(UTC)
-    record_id = new_id()
-    if at is not None:
-        record_id = id_floor(at)[:14] + record_id[14:]
     return {
-        "id": record_id,
+        "id": id_at(at) if at is not None else new_id(),
         "timestamp": to_timestamp(moment),
         "level": "INFO",
         "logger": "app.test",

@@ -30,10 +30,13 @@ def test_the_ids_of_a_process_grow() -> None:
 
 
 def test_threads_share_one_order() -> None:
+    def burst(_: int) -> list[str]:
+        return [new_id() for _ in range(5_000)]
+
     with ThreadPoolExecutor(4) as pool:
-        made = [one for some in pool.map(lambda _: [new_id() for _ in range(500)], range(8))
-                for one in some]  # fmt: skip
-    assert len(set(made)) == len(made)
+        made = list(pool.map(burst, range(8)))
+    assert all(some == sorted(some) for some in made)
+    assert len({one for some in made for one in some}) == 40_000
 
 
 def test_a_clock_that_is_set_back_does_not_reorder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,26 +59,45 @@ def test_a_clock_that_was_far_ahead_is_wrong_no_longer_than_it_was(
     assert made == sorted(set(made))
 
 
+def test_a_millisecond_that_comes_again_gives_other_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time_ns()
+    made = []
+    for moment in (now, now + 3 * 10**9 * 86_400, now):
+        monkeypatch.setattr(time, "time_ns", lambda moment=moment: moment)
+        made += [new_id() for _ in range(100)]
+    assert made[0][:18] == made[200][:18]
+    assert len(set(made)) == 300
+
+
 def test_a_full_millisecond_goes_on_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     future = time.time_ns() + 10_000_000_000
     monkeypatch.setattr(time, "time_ns", lambda: future)
-    monkeypatch.setattr("app.observability.ids._MOST_IN_ONE_MS", 2)
+    monkeypatch.setattr("app.observability.ids._COUNTS", 2)
     made = [new_id() for _ in range(5)]
     assert made == sorted(set(made))
     assert id_time(made[-1]) > id_time(made[0])
 
 
-def test_a_forked_child_starts_anew() -> None:
-    """Going on from its parent's state it could repeat its ids, or wait for ever for its lock."""
-    before = new_id()
+def test_a_forked_child_makes_ids_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Like its parent it would go on, or wait for ever for its lock."""
+    ahead = time.time_ns() // 1_000_000 + 1_000
+    read, write = os.pipe()
+    monkeypatch.setattr(time, "time_ns", lambda: ahead * 1_000_000)
+    new_id()
     with ids._lock:
+        # Both make the next identifier of the same millisecond.
         child = os.fork()
         if child == 0:
             signal.alarm(5)
-            anew = ids._last_ms == 0 and next(ids._endings, None) is None
-            os._exit(0 if anew and new_id() != before else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert new_id() > before
+            os.write(write, new_id().encode())
+            os._exit(0)
+        os.close(write)
+        theirs = os.read(read, 36).decode()
+        os.close(read)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    ours = new_id()
+    assert ours[:18] == theirs[:18]
+    assert ours[19:] != theirs[19:]
 
 
 @settings(derandomize=True, deadline=None)
