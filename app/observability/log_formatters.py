@@ -168,8 +168,8 @@ def to_json(data: Mapping[str, Any]) -> bytes:
 
 def timestamp(created: float) -> str:
     """Return an instant as RFC 3339 in UTC, with microseconds."""
-    second, micro = divmod(round(created * 1_000_000), 1_000_000)
-    return "%s.%06dZ" % (_to_the_second(second), micro)  # noqa: UP031 - faster
+    micros = round(created * 1_000_000)
+    return f"{_to_the_second(micros // 1_000_000)}.{micros % 1_000_000:06}Z"
 
 
 @lru_cache(maxsize=16)
