@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -181,6 +182,14 @@ def load_settings(
 
 
 _NAMES = {setting.name for setting in SETTINGS}
+
+
+def misspelt(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return each variable that is no setting but nearly one, with the name of that setting."""
+    # Short names are like many others.
+    others = [name for name in environ if name not in _NAMES and len(name) > 5]
+    near = {name: get_close_matches(name, _NAMES, 1, 0.9) for name in others}
+    return {name: found[0] for name, found in near.items() if found}
 
 
 def _parsed(setting: Setting, value: Any) -> Any:

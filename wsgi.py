@@ -19,7 +19,7 @@ if (slot := os.environ.get("METRICS_SLOT")) and os.environ.get("PROMETHEUS_MULTI
     values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
 
 from app import create_app  # noqa: E402
-from config import ConfigError  # noqa: E402
+from config import ConfigError, misspelt  # noqa: E402
 
 # gunicorn takes this exit code as "do not try again".
 _CANNOT_START = 4
@@ -29,6 +29,12 @@ try:
 except ConfigError as error:
     sys.stderr.write(f"{error}\n")
     sys.exit(_CANNOT_START)
+
+for name, setting in misspelt(os.environ).items():
+    app.logger.warning(
+        "A variable is no setting, but nearly one",
+        extra={"details": {"variable": name, "setting": setting}},
+    )
 
 # A full collection would walk through it in the middle of somebody's request, and once more at
 # the end.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from config import SETTINGS, ConfigError, load_settings
+from config import SETTINGS, ConfigError, load_settings, misspelt
 from tests.helpers import ROOT
 
 KEY = "k" * 40
@@ -201,6 +201,16 @@ def test_the_stack_passes_every_setting_that_it_does_not_fix() -> None:
 def test_a_folder_may_be_given_from_the_project() -> None:
     assert settings(LOG_DIR="var/log")["LOG_DIR"] == str(ROOT / "var" / "log")
     assert settings(LOG_DIR="/var/log/shop")["LOG_DIR"] == "/var/log/shop"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("LOG_LEVL", "LOG_LEVEL"), ("DATABASE_URI", "DATABASE_URL"), ("SECRETKEY", "SECRET_KEY")],
+)
+def test_a_name_that_is_nearly_a_settings_is_found(name: str, meant: str) -> None:
+    others = ("PATH", "HOME", "PORT", "PORTS", "PORT0", "SENTRY_RELEASE", "POSTGRES_PASSWORD",
+              "DATABASE_USER", "DATABASE_TLS_URL", "SECRET_KEY_BASE")  # fmt: skip
+    assert misspelt({name: "x", **dict.fromkeys(others, "x")}) == {name: meant}
 
 
 def test_overrides_win_and_flasks_own_keys_pass_through() -> None:

@@ -31,6 +31,13 @@ def test_a_bad_setting_is_one_line_that_names_it(tmp_path: Path, name: str, valu
     assert line.startswith(f"{name}: ")
 
 
+def test_a_misspelt_setting_is_told(tmp_path: Path) -> None:
+    done = import_wsgi({**server_env(tmp_path), "LOG_LEVL": "DEBUG"})
+    assert done.returncode == 0
+    assert "nearly one variable=LOG_LEVL setting=LOG_LEVEL" in done.stderr
+    assert "nearly" not in import_wsgi(server_env(tmp_path)).stderr
+
+
 def test_it_starts_neither_thread_nor_process(tmp_path: Path) -> None:
     code = (
         "import threading, psutil, wsgi;"
