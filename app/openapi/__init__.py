@@ -7,10 +7,13 @@ document with the routes, and real answers with their schemas.
 import re
 from typing import Any
 
-from flask import Blueprint, Flask, Response, current_app, jsonify
+from flask import Blueprint, Flask, Response, current_app, jsonify, request
+from flask_login import current_user
 
 from app.openapi import errors, items, logs, overview, records, security
 from app.openapi.parts import PARTS, answers, described
+from app.services.errors import BadRequest, Invalid
+from app.services.log_keys import nearest
 
 bp = Blueprint("openapi", __name__)
 
@@ -44,8 +47,31 @@ _CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
 def init_app(app: Flask) -> None:
-    """Serve the document to everybody; nothing in it is secret."""
+    """Serve the document to everybody, nothing in it is secret, and hold programs to it."""
     app.register_blueprint(bp)
+    app.before_request(refuse_unknown_parameters)
+
+
+def refuse_unknown_parameters() -> None:
+    """Refuse a parameter that an address does not have: a misspelt filter would select all."""
+    rule = request.url_rule
+    if rule is None or not rule.rule.startswith("/api/") or not request.args:
+        return
+    method = "get" if request.method == "HEAD" else request.method.lower()
+    operation = PATHS.get(path_of(rule.rule), {}).get(method, {})
+    known = tuple(one["name"] for one in operation.get("parameters", ()))
+    unknown = [name for name in request.args if name not in known]
+    # Who may not ask at all is told that, by the address itself.
+    may_ask = known and ({} in operation["security"] or getattr(current_user, "is_admin", False))
+    if may_ask and unknown:
+        refusal = Invalid if "422" in operation["responses"] else BadRequest
+        # A stranger can send very many.
+        raise refusal(errors={name[:100]: _no_parameter(name, known) for name in unknown[:10]})
+
+
+def _no_parameter(name: str, known: tuple[str, ...]) -> str:
+    near = nearest(name[:100], known)
+    return "No such parameter. " + (f"Did you mean {near}?" if near else f"Use {', '.join(known)}.")
 
 
 @bp.get("/api/openapi.json")

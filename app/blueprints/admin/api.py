@@ -20,6 +20,7 @@ bp = Blueprint("admin_api", __name__, url_prefix="/api/logs")
 
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 500
+_ENDS = ("from", "to")
 
 
 @bp.before_request
@@ -44,6 +45,9 @@ def asked(errors: Mapping[str, str] | None = None) -> Filters:
     """Return the search in the address; refuse it if it cannot be read, or for these errors."""
     filters = log_filters.parse(request.args, utc_now())
     problems = {**filters.errors, **(errors or {})}
+    # The form of the log page sends all three, and its range says which of them count.
+    if any(request.args.get(one, "").strip() and one not in filters.times for one in _ENDS):
+        problems["range"] = "Send either a range, or from and to."
     if problems:
         raise Invalid(next(iter(problems.values())), errors=problems)
     return filters

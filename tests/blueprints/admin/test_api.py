@@ -85,6 +85,15 @@ def test_a_limit_is_a_whole_number_within_bounds(as_admin: FlaskClient, limit: s
     assert "limit" in ask(as_admin, f"/api/logs?limit={limit}", 422)["errors"]
 
 
+@pytest.mark.parametrize("end", ["from", "to"])
+def test_a_range_and_an_end_of_its_own_contradict_each_other(
+    as_admin: FlaskClient, end: str
+) -> None:
+    address = f"/api/logs?{end}=2026-11-23T18:30&range="
+    assert "range" in ask(as_admin, f"{address}1h", 422)["errors"]
+    assert ask(as_admin, f"{address}custom", 200)["next"] is None
+
+
 def test_each_view_is_an_event_without_the_text(app: Flask, as_admin: FlaskClient) -> None:
     ask(as_admin, "/api/logs?q=hunter2+level:error")
     problem = ask(as_admin, "/api/logs?q=a+lvel:x", 422)
