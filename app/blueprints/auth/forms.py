@@ -20,6 +20,9 @@ from app.services.account_rules import (
     NAME_MAX,
     PASSWORD_MAX,
     PASSWORD_MIN,
+    email_problem,
+    name_problem,
+    normal_email,
     password_problem,
 )
 from app.services.errors import ServiceError
@@ -58,10 +61,10 @@ def _strip(text: str | None) -> str | None:
     return text.strip() if text else text
 
 
-def _email() -> Field:
+def _email(*validators: Callable[..., Any]) -> Field:
     return EmailField(
         "E-mail address",
-        [PlainText("Enter your e-mail address.", EMAIL_MAX)],
+        [PlainText("Enter your e-mail address.", EMAIL_MAX), *validators],
         filters=[_strip],
         render_kw={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"},
     )
@@ -78,13 +81,18 @@ def _password(
 
 
 def _new_password(label: str = "Password") -> Field:
-    return _password(label, "Enter a password.", "new-password", _is_good)
+    good = _passes(lambda text: password_problem(text, ""))
+    return _password(label, "Enter a password.", "new-password", good)
 
 
-def _is_good(_form: Form, field: Field) -> None:
-    # The service asks this as well; asked here, it is said together with what the form finds.
-    if problem := password_problem(field.data, ""):
-        raise StopValidation(problem)
+def _passes(problem_of: Callable[[str], str | None]) -> Callable[[Form, Field], None]:
+    """Require what the service asks as well: so it is said together with what the form finds."""
+
+    def check(_form: Form, field: Field) -> None:
+        if problem := problem_of(field.data):
+            raise StopValidation(problem)
+
+    return check
 
 
 def _repeat() -> Field:
@@ -99,10 +107,10 @@ class LoginForm(Form):
 
 
 class RegisterForm(Form):
-    email = _email()
+    email = _email(_passes(lambda text: email_problem(normal_email(text))))
     name = StringField(
         "Name",
-        [PlainText("Enter a name.", NAME_MAX)],
+        [PlainText("Enter a name.", NAME_MAX), _passes(name_problem)],
         filters=[_strip],
         render_kw={"autocomplete": "name"},
     )

@@ -50,9 +50,11 @@ def test_a_bad_registration_names_its_field_and_makes_nothing(
         assert db.session.query(User).count() == 0
 
 
-def test_a_short_password_and_another_one_below_it_are_said_together(client: FlaskClient) -> None:
-    data = {**REGISTRATION, "password": "short", "repeat": "other"}
+def test_all_that_is_wrong_is_said_together(client: FlaskClient) -> None:
+    data = {"email": "no address", "name": "\u202e", "password": "short", "repeat": "other"}
     page = page_of(client.post("/auth/register", data=data))
+    assert page.problem("email") == "Enter an e-mail address like name@example.com."
+    assert page.problem("name") == "Enter a name."
     assert page.problem("password") == "Use 10 to 128 characters."
     assert page.problem("repeat") == "The two passwords are not the same."
 
@@ -72,8 +74,10 @@ def test_a_role_cannot_be_had_by_asking(client: FlaskClient, app: Flask) -> None
 
 
 @limited
-def test_one_address_cannot_make_accounts_without_end(app: Flask) -> None:
-    data = {**REGISTRATION, "email": "no address"}
+def test_one_address_cannot_make_accounts_or_look_for_them_without_end(
+    app: Flask, user: Account
+) -> None:
+    data = {**REGISTRATION, "email": user.email}
     statuses = Counter(
         app.test_client().post("/auth/register", data=data).status_code
         for _ in range(REGISTER_PER_ADDRESS.rate.amount + 2)
