@@ -146,6 +146,20 @@ def test_an_id_that_is_no_uuid7_is_replaced_by_one_made_of_the_record(bad: Any) 
     assert first["details"].get("id") == normalise({"details": {"id": bad}})["details"]["id"]
 
 
+def test_an_id_in_capitals_is_the_same_id_and_changes_no_time() -> None:
+    one = sample()
+    record = normalise({**one, "id": one["id"].upper()})
+    assert (record["id"], record["timestamp"]) == (one["id"], one["timestamp"])
+
+
+@pytest.mark.parametrize("cut", [-1, 4])
+def test_an_id_and_a_time_that_are_sound_only_together_are_both_replaced(cut: int) -> None:
+    both = sample()["id"] + sample()["timestamp"]
+    record = normalise({"id": both[: 36 + cut], "timestamp": both[36 + cut :]})
+    assert valid_id(record["id"])
+    assert record["timestamp"] == "1970-01-01T00:00:00.000000Z"
+
+
 @pytest.mark.parametrize("bad", [None, "yesterday", "0001-01-01T00:00:00Z", 5])
 def test_a_time_that_is_none_is_taken_from_the_id(bad: Any) -> None:
     record = normalise(sample(timestamp=bad))
