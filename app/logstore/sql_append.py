@@ -156,9 +156,9 @@ def _finish(
     counts: Mapping[Key, int],
     meanwhile: Meanwhile = nothing,
 ) -> None:
-    """Write, in the batch's own transaction, the checkpoint and what was new into the counts."""
+    """Write, as the end of the batch's own transaction, the checkpoint and what new rows count."""
     _keep(connection, checkpoint, count)
-    add_counts(connection, counts, meanwhile)
+    add_counts(connection, counts, meanwhile, last=True)
 
 
 def _keep(connection: Connection, checkpoint: Checkpoint, count: int) -> None:

@@ -61,11 +61,13 @@ _POSTGRESQL = (
 
 
 def add_counts(
-    connection: Connection, counts: Mapping[Key, int], meanwhile: Meanwhile = nothing
-) -> None:
+    connection: Connection, counts: Mapping[Key, int], meanwhile: Meanwhile = nothing,
+    *, last: bool = False,
+) -> None:  # fmt: skip
     """Add to the counts there are, in the connection's transaction.
 
-    PostgreSQL does so by itself, `meanwhile` is called then.
+    PostgreSQL does so by itself, `meanwhile` is called then; it may commit as well if this is the
+    `last` that the transaction does.
     """
     if not counts:
         return
@@ -73,7 +75,8 @@ def add_counts(
     ordered = sorted(counts.items())
     if connection.dialect.name == "postgresql":
         batch = [_kind(key, list(same)) for key, same in groupby(ordered, lambda one: one[0][:-1])]
-        carry_out(connection, _POSTGRESQL, (orjson.dumps(batch).decode(),), meanwhile)
+        values = (orjson.dumps(batch).decode(),)
+        carry_out(connection, _POSTGRESQL, values, meanwhile, last=last)
     else:
         connection.exec_driver_sql(_SQLITE, [(*key, count) for key, count in ordered])
 

@@ -15,16 +15,21 @@ def nothing() -> None:
 
 
 def carry_out(
-    connection: Connection, statement: str, values: tuple[Any, ...], meanwhile: Meanwhile
-) -> None:
+    connection: Connection, statement: str, values: tuple[Any, ...], meanwhile: Meanwhile,
+    *, last: bool = False,
+) -> None:  # fmt: skip
     """Have PostgreSQL carry out a statement without rows, and call `meanwhile` before it is done.
 
     In a pipeline, because a thread that works meanwhile keeps the one that waits from going on.
+    After the `last` statement of a transaction it commits at once, also if `meanwhile` raises; a
+    statement that fails is not committed, nor is what came before it.
     """
     pooled: Any = connection.connection
     pipeline = pooled.driver_connection.pipeline
     with driver_errors(connection, statement), pipeline(), pooled.cursor() as cursor:
         cursor.execute(statement, values)
+        if last:
+            cursor.execute("COMMIT")
         meanwhile()
 
 

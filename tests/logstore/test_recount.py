@@ -46,7 +46,8 @@ def fail_at_the_end_of(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         whole, owner, name = sql_append.add_counts, sql_append, "add_counts"
         error = OperationalError("x", None, Exception("x"))
 
-    def broken(*args: Any) -> None:
+    # Before the end of the transaction: PostgreSQL commits together with the counts.
+    def broken(*args: Any, **_: Any) -> None:
         whole(*args)
         raise error
 
