@@ -5,7 +5,6 @@ from typing import Any
 
 from flask import Flask, g, request
 from flask_login import LoginManager
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from sqlalchemy import MetaData, event
@@ -35,15 +34,13 @@ class SessionCSRFProtect(CSRFProtect):  # type: ignore[misc]
 
 
 db = SQLAlchemy(model_class=Base)
-migrate = Migrate()
 login_manager = LoginManager()
 csrf = SessionCSRFProtect()
 
 
 def init_database(app: Flask) -> None:
-    """Bind the database and its migrations; SQLite gets WAL and foreign keys."""
+    """Bind the database; SQLite gets WAL and foreign keys."""
     db.init_app(app)
-    migrate.init_app(app, db, directory=f"{app.root_path}/../migrations", compare_type=True)
     with app.app_context():
         for engine in db.engines.values():
             if engine.dialect.name == "sqlite":

@@ -5,7 +5,6 @@ and does not look at the other's tables. A log store that is none of SQL has no 
 an upgrade it makes what it needs instead, as the runner does at each start.
 """
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -21,9 +20,6 @@ from app.models.types import UtcDateTime
 
 VERSION_TABLES = {"": "alembic_version", "logs": "alembic_version_logs"}
 _LOCK_KEY = 0x676C6D69  # Any number that all hosts share.
-
-# It tells at each start which of its plug-ins it has.
-logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
 
 migrate = current_app.extensions["migrate"]
 BINDS = [bind for bind in VERSION_TABLES if (bind or None) in migrate.db.engines]

@@ -14,7 +14,8 @@ from flask_migrate import downgrade, migrate, upgrade
 from pymongo import MongoClient
 from sqlalchemy import Engine, create_engine, inspect
 
-from app import create_app, db, extensions
+from app import create_app, db
+from app.cli import migrations
 from app.logstore.sql_store import SqlStore
 from tests.helpers import ROOT, SECRET_KEY, run_flask, server_env
 from tests.logstore.stores import count, put, sample
@@ -23,15 +24,17 @@ VERSION_TABLES = {None: "alembic_version", "logs": "alembic_version_logs"}
 
 
 @pytest.fixture
-def app(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Flask:
+def app(tmp_path: Path, database_url: str) -> Flask:
     """An app without any table, and with a copy of the migrations it may write to."""
     shutil.copytree(ROOT / "migrations", tmp_path / "migrations")
     made = create_app({
         "APP_ENV": "testing", "SECRET_KEY": SECRET_KEY, "DATABASE_URL": database_url,
         "LOG_DIR": str(tmp_path / "logs"), "UPLOAD_FOLDER": str(tmp_path / "uploads"),
     })  # fmt: skip
-    # Where the commands look, for as long as this test runs.
-    monkeypatch.setattr(extensions.migrate, "directory", str(tmp_path / "migrations"))
+    # Where the commands look.
+    migrations.load(made).directory = made.extensions["migrate"].directory = str(
+        tmp_path / "migrations"
+    )
     return made
 
 
@@ -53,8 +56,8 @@ def differences(engine: Engine, bind: str | None) -> list[Any]:
         return compare_metadata(context, db.metadatas[bind])
 
 
-def revisions() -> dict[str, str]:
-    folder = Path(extensions.migrate.directory) / "versions"
+def revisions(app: Flask) -> dict[str, str]:
+    folder = Path(app.extensions["migrate"].directory) / "versions"
     assert not folder.is_relative_to(ROOT)
     return {path.name: path.read_text() for path in folder.glob("*.py")}
 
@@ -85,9 +88,9 @@ def test_a_database_that_is_up_to_date_needs_no_new_revision(app: Flask) -> None
         upgrade()
         # With the partitions that come with the first records.
         put(SqlStore(db.engines["logs"]), sample(), sample(level="ERROR"))
-        before = revisions()
+        before = revisions(app)
         migrate(message="nothing")
-        assert revisions() == before
+        assert revisions(app) == before
 
 
 def test_a_change_in_either_database_becomes_a_revision_for_that_one(app: Flask) -> None:
@@ -99,7 +102,7 @@ def test_a_change_in_either_database_becomes_a_revision_for_that_one(app: Flask)
         upgrade()
         assert differences(db.engines["logs"], "logs") == []
     space: dict[str, Any] = {}
-    exec(revisions()["0002_index.py"], space)
+    exec(revisions(app)["0002_index.py"], space)
     assert space["upgrade_"].__code__.co_names == ()
     assert "create_index" in space["upgrade_logs"].__code__.co_names
 

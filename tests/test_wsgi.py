@@ -48,7 +48,7 @@ def test_it_starts_neither_thread_nor_process(tmp_path: Path) -> None:
 
 def test_it_loads_nothing_that_only_few_need(tmp_path: Path) -> None:
     # Each takes megabytes, in every worker and in the runner.
-    heavy = "{'PIL', 'sentry_sdk', 'psycopg', 'pymongo', 'redis'}"
+    heavy = "{'PIL', 'alembic', 'mako', 'pygments', 'sentry_sdk', 'psycopg', 'pymongo', 'redis'}"
     code = f"import sys, wsgi; print(sorted({heavy} & set(sys.modules)))"
     assert import_wsgi(server_env(tmp_path), code).stdout == "[]\n"
 

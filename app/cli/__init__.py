@@ -1,13 +1,24 @@
-"""The commands: `flask users`, `flask tokens`, `flask logs`, `flask demo`, `flask scheduler`."""
+"""The commands: `flask users`, `tokens`, `logs`, `demo`, `scheduler` and `db`."""
 
 from flask import Flask
 
-from app.cli import demo, log_archive, log_counts, log_export, logs, scheduler, tokens, users
+from app.cli import (
+    demo,
+    log_archive,
+    log_counts,
+    log_export,
+    logs,
+    migrations,
+    scheduler,
+    tokens,
+    users,
+)
 
 __all__ = ["init_app", "log_archive", "log_counts", "log_export", "register_commands"]
 
 # The log_… modules add their commands to the group of logs.
-GROUPS = (users.users, tokens.tokens, logs.logs, demo.demo, scheduler.scheduler)
+GROUPS = (users.users, tokens.tokens, logs.logs, demo.demo, scheduler.scheduler,
+          migrations.migrations)  # fmt: skip
 
 
 def register_commands(app: Flask) -> None:
